@@ -1,0 +1,147 @@
+"""PathPacking: candidate routes as columns, packed into channels, memory and degree bounds.
+
+    max sum_r v_r z_r    subject to    sum_{r of k} z_r <= routes_k          for every request k
+                                       sum_{r through e} z_r <= channels_e   for every link e
+                                       sum_r qubits_ir z_r <= memory_i       for every node i (1 at ends, 2 where passing)
+                                       sum_{r leaving i} z_r <= b_i          for every bounded node i,   z_r integer
+
+v_r is the exact value of the route, so products of probabilities need no linearization. With every useful
+route as a column the optimum is the problem's; with fewer, `tail_value` bounds what the others could add.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qnroute.allocation import Allocation
+from qnroute.errors import SolverError
+from qnroute.fields import UNLIMITED
+from qnroute.models.linear import LinearModel
+from qnroute.problem import Problem
+from qnroute.routes import RouteTable, enumerate_all
+
+MAX_ROUTES = 200_000
+
+
+class PathPacking(LinearModel):
+    """Blocks: columns ``z`` (route) and ``rest`` (request); rows ``routes``, ``channels``, ``memory``, ``degree``.
+
+    Parameters
+    ----------
+    routes
+        The columns; by default every useful route of every request.
+    with_rest
+        Let a request also be served at the value of its best unlisted route for nothing: a relaxation.
+
+    Raises
+    ------
+    SolverError
+        Where no routes are given and the problem has more than `MAX_ROUTES`.
+    """
+
+    name = "path-packing"
+
+    def __init__(self, problem: Problem, routes: RouteTable | None = None, *, with_rest: bool = False):
+        super().__init__(problem)
+        if problem.task != "allocation":
+            raise SolverError(f"path-packing states the task allocation, not {problem.task}")
+        self.routes = all_routes(problem) if routes is None else routes
+        table = self.routes
+        ids = [request.id for request in problem.requests]
+        allowed = np.array([request.routes for request in problem.requests], dtype=np.int64)
+        capacity = self._most_times(allowed)
+        labels = [("route", _RouteLabels(table))]
+        z = self.add_columns("z", labels, upper=capacity, cost=table.value, integer=True).index
+        rows = self.add_rows("routes", [("request", ids)], upper=allowed)
+        self.add_entries(rows.index[table.request], z, 1.0)
+        self._add_link_rows(z)
+        self._add_node_rows(z)
+        if with_rest:
+            rest = self.add_columns("rest", [("request", ids)], upper=allowed, cost=table.rest)
+            self.add_entries(rows.index, rest.index, 1.0)
+
+    @property
+    def tail_value(self) -> float:
+        """Upper bound on what routes that are not columns could add to any allocation; 0 if all are here."""
+        allowed = np.array([request.routes for request in self.problem.requests], dtype=float)
+        return float(allowed @ self.routes.rest)
+
+    def decode(self, values: np.ndarray) -> Allocation:
+        return self.routes.allocation(np.rint(self.columns["z"].of(values)).astype(np.int64))
+
+    def _most_times(self, allowed: np.ndarray) -> np.ndarray:
+        """(J,) how often each route could be used at all: the same path may serve a request twice."""
+        route, link, _ = self.routes.steps
+        most = allowed[self.routes.request]
+        np.minimum.at(most, route, self.problem.network.channels[link])
+        return most
+
+    def _add_link_rows(self, z: np.ndarray) -> None:
+        network = self.problem.network
+        route, link, _ = self.routes.steps
+        most = np.bincount(link, weights=self._upper(z)[route], minlength=network.n_links)
+        self._add_binding(
+            "channels", "link", most > network.channels, network.channels, link, z[route], 1.0, network.link_name
+        )
+
+    def _add_node_rows(self, z: np.ndarray) -> None:
+        network, table = self.problem.network, self.routes
+        upper = self._upper(z)
+        route = np.repeat(np.arange(len(table)), np.diff(table.indptr))
+        qubits = np.full(len(table.nodes), 2.0)
+        qubits[table.indptr[:-1]] = qubits[table.indptr[1:] - 1] = 1.0
+        most = np.bincount(table.nodes, weights=qubits * upper[route], minlength=network.n_nodes)
+        called = network.node_ids.__getitem__
+        self._add_binding(
+            "memory", "node", most > network.memory, network.memory, table.nodes, z[route], qubits, called
+        )
+        leaving, _, tail = table.steps
+        bound = self.problem.degree_bounds
+        most = np.bincount(tail, weights=upper[leaving], minlength=network.n_nodes)
+        self._add_binding("degree", "node", (most > bound) & (bound < UNLIMITED), bound, tail, z[leaving], 1.0, called)
+
+    def _upper(self, z: np.ndarray) -> np.ndarray:
+        return self._column_parts[0][1][z]
+
+    def _add_binding(self, name, axis, binding, bound, where, columns, values, called) -> None:
+        """Rows sum(values) <= bound over the places that can bind at all; the others would only be carried along."""
+        places = np.flatnonzero(binding)
+        rows = self.add_rows(name, [(axis, [called(i) for i in places.tolist()])], upper=bound[places])
+        row_of = np.full(len(binding), -1)
+        row_of[places] = rows.index
+        kept = row_of[where] >= 0
+        self.add_entries(row_of[where][kept], columns[kept], np.broadcast_to(values, where.shape)[kept])
+
+
+def all_routes(problem: Problem, max_routes: int = MAX_ROUTES) -> RouteTable:
+    """Every useful route of every request.
+
+    Raises
+    ------
+    SolverError
+        Naming the requests that have more, once there are more than `max_routes` in all.
+    """
+    table = enumerate_all(problem, max_routes=max_routes)
+    more = np.flatnonzero(table.incomplete())
+    if len(more):
+        named = f"request {problem.requests[more[0]].id}" + (f" and {len(more) - 1} others" if len(more) > 1 else "")
+        raise SolverError(
+            f"path-packing: {named} have more routes than {max_routes:,} in all allow; set max_hops or min_fidelity, "
+            "or give the routes to use"
+        )
+    return table
+
+
+class _RouteLabels:
+    """Route labels made only when a legend is written."""
+
+    def __init__(self, table: RouteTable):
+        self.table = table
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __iter__(self):
+        for j in range(len(self.table)):
+            route = self.table.route(j)
+            yield f"{route.request}: {' - '.join(route.nodes)}"

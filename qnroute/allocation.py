@@ -1,0 +1,199 @@
+"""Allocation: which routes serve which requests. `check` is the one judge of every answer.
+
+The judge reads the contract's section 2 and nothing else: it shares no code with any model or solver,
+and works on the names of nodes, one rule after the other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from qnroute.errors import InfeasibleAllocation
+from qnroute.fidelity import TOLERANCE, path_fidelity
+from qnroute.fields import brief, brief_name
+from qnroute.problem import Problem, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A simple path, by node ids from source to target, that serves a request."""
+
+    request: str
+    nodes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "nodes", tuple(self.nodes))
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """An answer: `routes` for the task allocation, `links` (pairs of node ids) for link-selection."""
+
+    routes: tuple[Route, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "routes", tuple(self.routes))
+        object.__setattr__(self, "links", tuple((u, v) for u, v in self.links))
+
+
+class RouteFigures(NamedTuple):
+    """What a route achieves: P(r), F(r) and its part of the objective."""
+
+    probability: float
+    fidelity: float
+    value: float
+
+
+def check(problem: Problem, allocation: Allocation) -> None:
+    """Accept an allocation that keeps every rule of its problem.
+
+    Raises
+    ------
+    InfeasibleAllocation
+        Naming the first broken rule and its place.
+    """
+    if problem.task == "link-selection":
+        _check_selection(problem, allocation)
+        return
+    if allocation.links:
+        raise InfeasibleAllocation("task", "links", "only the task link-selection selects links; expected routes")
+    for number, route in enumerate(allocation.routes):
+        _check_route(problem, route, f"routes[{number}]")
+    _check_routes_per_request(problem, allocation.routes)
+    _check_channels(problem, allocation.routes)
+    _check_memory(problem, allocation.routes)
+    _check_degree(problem, allocation.routes)
+
+
+def value(problem: Problem, allocation: Allocation) -> float:
+    """The objective value of an allocation whose routes and links exist (contract, section 2)."""
+    if problem.task == "link-selection":
+        coefficient = problem.network.coefficient
+        return math.fsum(coefficient[_link(problem, u, v)] for u, v in allocation.links)
+    return math.fsum(route_figures(problem, route).value for route in allocation.routes)
+
+
+def route_figures(problem: Problem, route: Route) -> RouteFigures:
+    """Probability, fidelity and value of one route.
+
+    P(r) = prod_e p_e * prod_v swap_v over links e and interior nodes v; F(r) by Werner algebra; value
+    weight * P(r), weight * (R + ln P(r)) or weight * sum_e s_e by the kind of the objective.
+    """
+    network = problem.network
+    request = problem.requests[problem.request_index[route.request]]
+    links = [_link(problem, u, v) for u, v in zip(route.nodes, route.nodes[1:])]
+    factors = [float(network.p[e]) for e in links]
+    factors += [float(network.swap[network.index[v]]) for v in route.nodes[1:-1]]
+    probability = math.prod(factors)
+    fidelity = path_fidelity(float(network.fidelity[e]) for e in links)
+    kind = problem.objective.kind
+    if kind == "expected-pairs":
+        worth = probability
+    elif kind == "log-success":  # logarithms are added: a product of many factors could underflow
+        log = -math.inf if min(factors) == 0.0 else math.fsum(math.log(f) for f in factors)
+        worth = problem.objective.serve_reward + log
+    else:
+        worth = math.fsum(float(network.coefficient[e]) for e in links)
+    return RouteFigures(probability, fidelity, request.weight * worth)
+
+
+# --- one rule each ---
+
+
+def _check_route(problem: Problem, route: Route, place: str) -> None:
+    request = _request(problem, route, place)
+    nodes, index = route.nodes, problem.network.index
+    place = f"{place} of request {brief_name(request.id)}"
+    for node in nodes:
+        if node not in index:
+            raise InfeasibleAllocation("node", place, f"no node is called {brief(node)}")
+    if len(nodes) < 2 or (nodes[0], nodes[-1]) != (request.source, request.target):
+        asked = f"{brief(request.source)} to {brief(request.target)}"
+        found = f"{brief(nodes[0])} to {brief(nodes[-1])}" if nodes else "no nodes"
+        raise InfeasibleAllocation("ends", place, f"runs from {found}, asked for {asked}")
+    twice = [node for node, times in Counter(nodes).items() if times > 1]
+    if twice:
+        raise InfeasibleAllocation("simple path", place, f"visits {brief(twice[0])} more than once")
+    for u, v in zip(nodes, nodes[1:]):
+        if (index[u], index[v]) not in problem.network.link_index:
+            raise InfeasibleAllocation("link", place, f"no link joins {brief(u)} and {brief(v)}")
+    most = problem.rules.max_hops
+    if most is not None and len(nodes) - 1 > most:
+        raise InfeasibleAllocation("max_hops", place, f"{len(nodes) - 1} links, at most {most} allowed")
+    fidelity = route_figures(problem, route).fidelity
+    if fidelity < request.min_fidelity - TOLERANCE:
+        raise InfeasibleAllocation(
+            "min_fidelity", place, f"fidelity {fidelity:.9g}, at least {request.min_fidelity:.9g} required"
+        )
+
+
+def _check_routes_per_request(problem: Problem, routes: Sequence[Route]) -> None:
+    for name, used in Counter(route.request for route in routes).items():
+        allowed = problem.requests[problem.request_index[name]].routes
+        if used > allowed:
+            raise InfeasibleAllocation("routes", f"request {brief_name(name)}", f"{used} routes, at most {allowed}")
+
+
+def _check_channels(problem: Problem, routes: Sequence[Route]) -> None:
+    load = Counter(_link(problem, u, v) for route in routes for u, v in zip(route.nodes, route.nodes[1:]))
+    for link, used in load.items():
+        if used > problem.network.channels[link]:
+            raise InfeasibleAllocation(
+                "channels",
+                f"link {problem.network.link_name(link)}",
+                f"{used} routes, {problem.network.channels[link]} channels",
+            )
+
+
+def _check_memory(problem: Problem, routes: Sequence[Route]) -> None:
+    used: Counter[str] = Counter()
+    for route in routes:
+        used.update({route.nodes[0]: 1, route.nodes[-1]: 1})
+        used.update({node: 2 for node in route.nodes[1:-1]})
+    for node, qubits in used.items():
+        memory = problem.network.memory[problem.network.index[node]]
+        if qubits > memory:
+            raise InfeasibleAllocation("memory", f"node {brief_name(node)}", f"{qubits} qubits, {memory} in its memory")
+
+
+def _check_degree(problem: Problem, routes: Sequence[Route]) -> None:
+    leaving = Counter(node for route in routes for node in route.nodes[:-1])
+    for node, used in leaving.items():
+        bound = problem.degree_bounds[problem.network.index[node]]
+        if used > bound:
+            raise InfeasibleAllocation("degree", f"node {brief_name(node)}", f"{used} routes leave it, at most {bound}")
+
+
+def _check_selection(problem: Problem, allocation: Allocation) -> None:
+    if allocation.routes:
+        raise InfeasibleAllocation("task", "routes", "the task link-selection selects links; expected no routes")
+    network = problem.network
+    seen: set[int] = set()
+    for number, (u, v) in enumerate(allocation.links):
+        pair = network.index.get(u, -1), network.index.get(v, -1)
+        if pair not in network.link_index:
+            raise InfeasibleAllocation("link", f"links[{number}]", f"no link joins {brief(u)} and {brief(v)}")
+        link = network.link_index[pair]
+        if link in seen:
+            raise InfeasibleAllocation("link", f"links[{number}]", f"{network.link_name(link)} is selected twice")
+        seen.add(link)
+    for node, used in Counter(end for pair in allocation.links for end in pair).items():
+        bound = problem.degree_bounds[network.index[node]]
+        if used > bound:
+            raise InfeasibleAllocation("degree", f"node {brief_name(node)}", f"{used} links selected, at most {bound}")
+
+
+def _request(problem: Problem, route: Route, place: str) -> Request:
+    if route.request not in problem.request_index:
+        raise InfeasibleAllocation("request", place, f"no request is called {brief(route.request)}")
+    return problem.requests[problem.request_index[route.request]]
+
+
+def _link(problem: Problem, u: str, v: str) -> int:
+    index = problem.network.index
+    return problem.network.link_index[index[u], index[v]]

@@ -1,0 +1,329 @@
+"""The registry: method name -> who answers, with which options; and `solve`, the one door to all of them.
+
+Nothing heavy is imported here: a method's module is loaded when it is asked to solve. Other packages
+register methods through the entry-point group ``qnroute.methods``: each entry is a `Method`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.metadata
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from qnroute.errors import ProblemError, SolverError
+
+if TYPE_CHECKING:
+    from qnroute.problem import Problem
+    from qnroute.result import Result
+    from qnroute.settings import Answer, Progress
+
+GROUP = "qnroute.methods"
+ALLOCATION, SELECTION = "allocation", "link-selection"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a method: its type, default and range."""
+
+    name: str
+    kind: type
+    default: Any
+    help: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+
+    def parse(self, given: Any) -> Any:
+        """The value as the method takes it; text is read as the option's type.
+
+        Raises
+        ------
+        ProblemError
+            Naming the option, what was found and what is expected.
+        """
+        value = self._converted(given)
+        if value is None or (self.choices and value not in self.choices):
+            raise self._refused(given)
+        if self.kind in (int, float) and not self._in_range(value):
+            raise self._refused(given)
+        return value
+
+    def _converted(self, given: Any) -> Any:
+        if hasattr(given, "item"):  # a numpy scalar
+            given = given.item()
+        if isinstance(given, str) and self.kind is bool:
+            return {"true": True, "false": False}.get(given.lower())
+        if isinstance(given, str) and self.kind is not str:
+            try:
+                return self.kind(given)
+            except ValueError:
+                return None
+        if self.kind is float and isinstance(given, int) and not isinstance(given, bool):
+            return float(given)
+        return given if type(given) is self.kind else None
+
+    def _in_range(self, value: float) -> bool:
+        above = self.low is None or value >= self.low
+        return math.isfinite(value) and above and (self.high is None or value <= self.high)
+
+    def _refused(self, given: Any) -> ProblemError:
+        return ProblemError(f"option {self.name}: found {_brief(given)}, expected {self.expected}")
+
+    @property
+    def expected(self) -> str:
+        """What is accepted, in words."""
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        name = {int: "an integer", float: "a number", bool: "true or false", str: "text"}[self.kind]
+        low = "" if self.low is None else f" from {self.low:g}"
+        return name + low + ("" if self.high is None else f" to {self.high:g}")
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to answer problems.
+
+    Parameters
+    ----------
+    solve
+        ``f(problem, settings, **options) -> Answer``, or where it is: ``"package.module:function"``.
+    tasks
+        Which tasks it can answer.
+    """
+
+    name: str
+    description: str
+    solve: str | Callable[..., Answer]
+    options: tuple[Option, ...] = ()
+    tasks: tuple[str, ...] = (ALLOCATION,)
+
+    def function(self) -> Callable[..., Answer]:
+        """The function itself, imported now."""
+        if callable(self.solve):
+            return self.solve
+        module, _, name = self.solve.partition(":")
+        return getattr(importlib.import_module(module), name)
+
+    def settled(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """All options with their values; unknown ones are refused by name."""
+        known = {option.name: option for option in self.options}
+        faults, values = [], {option.name: option.default for option in self.options}
+        for name, value in given.items():
+            if name not in known:
+                there_are = f"it has {', '.join(known)}" if known else "it has none"
+                faults.append(f"method {self.name} has no option {_brief(name)}; {there_are}")
+                continue
+            try:
+                values[name] = known[name].parse(value)
+            except ProblemError as error:
+                faults += error.faults
+        if faults:
+            raise ProblemError(faults)
+        return values
+
+
+_THREADS = Option("threads", int, 1, "HiGHS threads; 1 is reproducible", low=1, high=256)
+_MAX_ROUTES = Option("max_routes", int, 200_000, "routes listed in all before giving way", low=1, high=5_000_000)
+_BOTH = (ALLOCATION, SELECTION)
+
+
+def _candidates(default: int) -> Option:
+    return Option("candidates", int, default, "candidate routes kept for each request", low=1, high=100_000)
+
+
+def _model() -> Option:
+    choices = ("auto", "link-flow", "path-packing", "link-selection")
+    return Option("model", str, "auto", "which formulation is stated", choices=choices)
+
+
+BUILT_IN = (
+    Method(
+        "exact",
+        "the best proven route to the optimum: all useful routes packed, else the flow model",
+        "qnroute.solvers.exact:exact",
+        (_THREADS, _MAX_ROUTES),
+        _BOTH,
+    ),
+    Method(
+        "link-flow",
+        "link-use variables with flow conservation, solved by HiGHS",
+        "qnroute.solvers.highs:link_flow",
+        (_THREADS,),
+    ),
+    Method(
+        "path-packing",
+        "every useful route as a column, solved by HiGHS",
+        "qnroute.solvers.highs:path_packing",
+        (_THREADS, _MAX_ROUTES),
+    ),
+    Method("pyomo", "the same models through Pyomo", "qnroute.solvers.pyomo:pyomo", (_model(),), _BOTH),
+    Method("pulp", "the same models through PuLP", "qnroute.solvers.pulp:pulp", (_model(),), _BOTH),
+    Method(
+        "shortest-path",
+        "each request in order takes the fewest-hop route that still fits",
+        "qnroute.solvers.baselines:shortest_path",
+    ),
+    Method(
+        "greedy",
+        "again and again the most valuable route (or link) that still fits",
+        "qnroute.solvers.baselines:greedy",
+        (_candidates(20),),
+        _BOTH,
+    ),
+    Method(
+        "density-greedy",
+        "candidate routes by value over the square root of their hops, while they fit",
+        "qnroute.solvers.baselines:density_greedy",
+        (_candidates(20),),
+    ),
+    Method(
+        "static",
+        "routes fixed on the empty network; requests by weight take their first that fits",
+        "qnroute.solvers.baselines:static",
+        (_candidates(5),),
+    ),
+)
+
+
+def methods() -> dict[str, str]:
+    """Registered methods: name -> one-line description."""
+    return {name: method.description for name, method in registered().items()}
+
+
+def registered() -> dict[str, Method]:
+    """All methods by name; a registered one that cannot be loaded says so in its description."""
+    found = {method.name: method for method in BUILT_IN}
+    for entry in importlib.metadata.entry_points(group=GROUP):
+        try:
+            method = entry.load()
+            if not isinstance(method, Method):
+                raise TypeError(f"{entry.value} is not a qnroute Method")
+        except Exception as error:  # a broken extension must not take the others with it
+            method = Method(entry.name, f"not available: {error}", _unavailable(entry.name, str(error)))
+        found.setdefault(method.name, method)
+    return found
+
+
+def method(name: str) -> Method:
+    """The method of that name.
+
+    Raises
+    ------
+    ProblemError
+        With the nearest names, where there is none.
+    """
+    known = registered()
+    if name not in known:
+        near = difflib.get_close_matches(str(name)[:100], known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+        raise ProblemError(f"method: no method is called {_brief(name)}; {hint}")
+    return known[name]
+
+
+def solve(
+    problem: Problem,
+    method: str = "exact",
+    *,
+    time_limit: float | None = None,
+    gap: float = 0.0,
+    seed: int | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Result:
+    """Answer a problem; the answer is checked before it is given.
+
+    Parameters
+    ----------
+    method
+        A name from `methods()`.
+    time_limit
+        Wall-clock seconds; None: no limit.
+    gap
+        Relative gap at which an exact method may stop.
+    seed
+        Of the random numbers, where the method uses any: same seed, same answer.
+    progress
+        Called as ``progress(seconds, objective, bound)`` during long work.
+    **options
+        The method's own options, validated by name.
+
+    Raises
+    ------
+    ProblemError
+        Unknown method or option, or a bad value.
+    SolverError
+        The method cannot state the problem, or its solver failed; `NoAnswer` if time ran out with nothing found.
+    """
+    from qnroute.problem import Problem
+    from qnroute.settings import Settings
+
+    if not isinstance(problem, Problem):
+        raise ProblemError(f"problem: expected a Problem, found {_brief(problem)}")
+    chosen = _method(method)
+    settled = chosen.settled(options)
+    if problem.task not in chosen.tasks:
+        able = [name for name, other in registered().items() if problem.task in other.tasks]
+        raise SolverError(f"method {chosen.name} does not solve the task {problem.task}; {', '.join(able)} do")
+    settings = Settings(
+        time_limit=None if time_limit is None else _TIME_LIMIT.parse(time_limit),
+        gap=_GAP.parse(gap),
+        seed=None if seed is None else _SEED.parse(seed),
+        progress=progress,
+    )
+    started = time.perf_counter()
+    answer = chosen.function()(problem, settings, **settled)
+    return _judged(problem, chosen, answer, settings.seed, settled, time.perf_counter() - started)
+
+
+_TIME_LIMIT = Option("time_limit", float, None, "seconds", low=0.0)
+_GAP = Option("gap", float, 0.0, "relative gap", low=0.0)
+_SEED = Option("seed", int, None, "seed", low=0, high=2**63 - 1)
+_method = method  # `solve` has a parameter of that name
+
+
+def _judged(
+    problem: Problem, chosen: Method, answer: Answer, seed: int | None, options: dict[str, Any], seconds: float
+) -> Result:
+    """The answer as a result: judged, valued anew, its status drawn from bound and value alone."""
+    from qnroute.allocation import check, value
+    from qnroute.result import Result, status_of
+
+    check(problem, answer.allocation)
+    objective, bound = value(problem, answer.allocation), answer.bound
+    if bound is not None:
+        bound = max(bound, objective)  # a solver's bound carries its tolerance
+    return Result(
+        problem=problem,
+        method=chosen.name,
+        status=status_of(objective, bound, answer.stopped),
+        allocation=answer.allocation,
+        objective=objective,
+        bound=bound,
+        seconds=seconds,
+        seed=seed,
+        options=options,
+        trace=answer.trace,
+        remarks=_remarks(answer),
+    )
+
+
+def _remarks(answer: Answer) -> tuple[str, ...]:
+    told = {"interrupted": "interrupted: this is the best answer found so far", "time-limit": "time limit reached"}
+    return ((told[answer.stopped],) if answer.stopped else ()) + answer.remarks
+
+
+def _unavailable(name: str, reason: str) -> Callable[..., Answer]:
+    def refuse(*_: Any, **__: Any) -> Answer:
+        raise SolverError(f"method {name} is not available: {reason}")
+
+    return refuse
+
+
+def _brief(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else text[:40] + "..."

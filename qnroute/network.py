@@ -1,0 +1,415 @@
+"""Network: the nodes and links of a quantum network as columns, with the meaning the contract gives them.
+
+`Node` and `Link` are one row each; a `Network` holds read-only numpy columns made from such rows, or
+directly from columns. Links are undirected; there is at most one between two nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from qnroute import fields
+from qnroute.errors import ProblemError
+from qnroute.fields import (
+    UNLIMITED,
+    Count,
+    Identifier,
+    Latitude,
+    LinkFidelity,
+    Longitude,
+    NonNegative,
+    PositiveCount,
+    PositiveProbability,
+    Probability,
+    Real,
+    record,
+)
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+
+@record
+class Node:
+    """One node: `memory` in qubits (None: no limit), `swap` success probability, own `degree` bound."""
+
+    id: Identifier
+    memory: Count | None = None
+    swap: Probability = 1.0
+    degree: Count | None = None
+    lat: Latitude | None = None
+    lon: Longitude | None = None
+    x: Real | None = None
+    y: Real | None = None
+
+
+@record
+class Link:
+    """One undirected link: `p` per channel and slot, `fidelity` of a fresh pair, `score` instead of p * F."""
+
+    source: Identifier
+    target: Identifier
+    p: PositiveProbability
+    fidelity: LinkFidelity = 1.0
+    channels: PositiveCount = 1
+    length_km: NonNegative | None = None
+    loss_db: NonNegative | None = None
+    score: Real | None = None
+
+
+NODE_COLUMNS = ("memory", "swap", "degree", "lat", "lon", "x", "y")
+LINK_COLUMNS = ("p", "fidelity", "channels", "length_km", "loss_db", "score")
+
+
+class Adjacency(NamedTuple):
+    """Neighbours in compressed rows: those of node i stand at ``indptr[i]:indptr[i + 1]``."""
+
+    indptr: np.ndarray  # (n + 1,) int64
+    neighbour: np.ndarray  # (2 m,) int64
+    link: np.ndarray  # (2 m,) int64
+
+
+class Network:
+    """A quantum network of n nodes and m links, immutable.
+
+    Parameters
+    ----------
+    nodes, links
+        `Node` and `Link` records, or mappings with the same fields.
+    name
+        For people.
+    notes
+        What reading the network merged, dropped, imputed or doubted, one line each.
+
+    Attributes
+    ----------
+    node_ids : tuple of str
+    memory, degree : (n,) int64, `UNLIMITED` where there is no limit
+    swap, lat, lon, x, y : (n,) float64, NaN where absent
+    source, target : (m,) int64, indices of the end nodes
+    p, fidelity, length_km, loss_db, score : (m,) float64, NaN where absent
+    channels : (m,) int64
+
+    Raises
+    ------
+    ProblemError
+        With every fault found: duplicate ids, unknown ends, self-loops, second links, values out of range.
+    """
+
+    node_ids: tuple[str, ...]
+    memory: np.ndarray
+    swap: np.ndarray
+    degree: np.ndarray
+    lat: np.ndarray
+    lon: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    source: np.ndarray
+    target: np.ndarray
+    p: np.ndarray
+    fidelity: np.ndarray
+    channels: np.ndarray
+    length_km: np.ndarray
+    loss_db: np.ndarray
+    score: np.ndarray
+
+    def __init__(
+        self,
+        nodes: Iterable[Node | Mapping[str, Any]],
+        links: Iterable[Link | Mapping[str, Any]],
+        *,
+        name: str = "",
+        notes: Sequence[str] = (),
+    ):
+        node_rows = _rows(Node, nodes, "nodes")
+        link_rows = _rows(Link, links, "links")
+        ids = [row.id for row in node_rows]
+        ends = [(row.source, row.target) for row in link_rows]
+        faults = list(structure_faults(ids, ends))
+        if faults:
+            raise ProblemError(faults, source=_called(name))
+        index = {node: i for i, node in enumerate(ids)}
+        self._fill(
+            ids,
+            np.array([index[u] for u, _ in ends], dtype=np.int64),
+            np.array([index[v] for _, v in ends], dtype=np.int64),
+            {field: _column(Node, field, [getattr(row, field) for row in node_rows]) for field in NODE_COLUMNS},
+            {field: _column(Link, field, [getattr(row, field) for row in link_rows]) for field in LINK_COLUMNS},
+            name,
+            notes,
+        )
+
+    @classmethod
+    def from_columns(
+        cls,
+        node_ids: Sequence[str],
+        source: np.ndarray,
+        target: np.ndarray,
+        *,
+        name: str = "",
+        notes: Sequence[str] = (),
+        **columns: Any,
+    ) -> Network:
+        """A network from whole columns, for generators and large instances.
+
+        Parameters
+        ----------
+        node_ids
+            n distinct names.
+        source, target
+            (m,) indices into `node_ids`.
+        **columns
+            Any of the node columns ``memory swap degree lat lon x y`` and link columns
+            ``p fidelity channels length_km loss_db score``: a scalar for all, or one value for each.
+            Absent entries: NaN in float columns, `UNLIMITED` in `memory` and `degree`. ``p`` is required.
+        """
+        unknown = sorted(set(columns) - {*NODE_COLUMNS, *LINK_COLUMNS})
+        if unknown or "p" not in columns:
+            raise TypeError(f"unknown column {unknown[0]!r}" if unknown else "the column p is required")
+        ids = [str(node) for node in node_ids]
+        source, target = np.asarray(source, dtype=np.int64), np.asarray(target, dtype=np.int64)
+        faults = [f"nodes: {len(ids)} ids, of which {len(set(ids))} distinct"] if len(set(ids)) < len(ids) else []
+        faults += list(_pair_faults(ids, source, target))
+        sizes = {Node: (NODE_COLUMNS, len(ids), "nodes"), Link: (LINK_COLUMNS, len(source), "links")}
+        made: dict[type, dict[str, np.ndarray]] = {}
+        for kind, (names, size, where) in sizes.items():
+            made[kind] = {
+                field: _broadcast(kind, field, columns.get(field), size, where) for field in names
+            }
+            for field, values in made[kind].items():
+                faults += fields.column_faults(kind, field, values, where)
+        faults += [f"links[{i}].p: missing, but required" for i in np.flatnonzero(np.isnan(made[Link]["p"]))]
+        if faults:
+            raise ProblemError(faults, source=_called(name))
+        network = cls.__new__(cls)
+        network._fill(ids, source, target, made[Node], made[Link], name, notes)
+        return network
+
+    def _fill(self, ids, source, target, nodes, links, name, notes) -> None:
+        self.name, self.notes, self.node_ids = name, tuple(notes), tuple(ids)
+        for field, values in {"source": source, "target": target, **nodes, **links}.items():
+            values = values.copy()
+            values.flags.writeable = False
+            setattr(self, field, values)
+
+    # --- what it is ---
+
+    @property
+    def n_nodes(self) -> int:
+        return len(self.node_ids)
+
+    @property
+    def n_links(self) -> int:
+        return len(self.source)
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Node id -> its index."""
+        return {node: i for i, node in enumerate(self.node_ids)}
+
+    @cached_property
+    def link_index(self) -> dict[tuple[int, int], int]:
+        """(i, j) -> the index of the link between nodes i and j, both ways round."""
+        ends = list(zip(self.source.tolist(), self.target.tolist()))
+        return {**{(v, u): e for e, (u, v) in enumerate(ends)}, **{pair: e for e, pair in enumerate(ends)}}
+
+    @cached_property
+    def adjacency(self) -> Adjacency:
+        """Compressed rows over both directions of every link, each row in the order of the links."""
+        links = np.arange(self.n_links)
+        tail = np.concatenate([self.source, self.target])
+        order = np.lexsort((np.concatenate([links, links]), tail))
+        indptr = np.zeros(self.n_nodes + 1, dtype=np.int64)
+        np.cumsum(np.bincount(tail, minlength=self.n_nodes), out=indptr[1:])
+        neighbour = np.concatenate([self.target, self.source])[order]
+        return Adjacency(indptr, neighbour, np.concatenate([links, links])[order])
+
+    @property
+    def werner(self) -> np.ndarray:
+        """(m,) Werner parameter w = (4 F - 1) / 3 of each link."""
+        return (4.0 * self.fidelity - 1.0) / 3.0
+
+    @property
+    def coefficient(self) -> np.ndarray:
+        """(m,) the score where one is given, else p * F (paper A, equation 2)."""
+        return np.where(np.isnan(self.score), self.p * self.fidelity, self.score)
+
+    def link_name(self, link: int) -> str:
+        """``A-B``, for messages."""
+        ends = self.node_ids[self.source[link]], self.node_ids[self.target[link]]
+        return "-".join(fields.brief_name(end) for end in ends)
+
+    def nodes(self) -> Iterator[Node]:
+        """The rows of the node table."""
+        return (Node(**row) for row in self._node_dicts())
+
+    def links(self) -> Iterator[Link]:
+        """The rows of the link table."""
+        return (Link(**row) for row in self._link_dicts())
+
+    # --- other forms of it ---
+
+    def replace(self, *, name: str | None = None, notes: Sequence[str] | None = None, **columns: Any) -> Network:
+        """A copy with some columns, the name or the notes changed."""
+        kept = {field: getattr(self, field) for field in (*NODE_COLUMNS, *LINK_COLUMNS)}
+        return Network.from_columns(
+            self.node_ids,
+            self.source,
+            self.target,
+            name=self.name if name is None else name,
+            notes=self.notes if notes is None else notes,
+            **{**kept, **columns},
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The contract's ``network`` object; fields at their defaults are left out."""
+        return {"name": self.name, "nodes": self._node_dicts(), "links": self._link_dicts()}
+
+    def to_networkx(self) -> nx.Graph:
+        """An undirected graph with the contract's fields as attributes."""
+        import networkx as nx
+
+        graph = nx.Graph(name=self.name)
+        for row in self._node_dicts():
+            graph.add_node(row.pop("id"), **row)
+        for row in self._link_dicts():
+            graph.add_edge(row.pop("source"), row.pop("target"), **row)
+        return graph
+
+    @classmethod
+    def from_networkx(cls, graph: nx.Graph) -> Network:
+        """A network from an undirected simple graph whose attributes carry the contract's names.
+
+        Node names become strings. Attributes the contract does not know are left out and noted.
+        Directed graphs and multigraphs are refused: which direction or parallel to keep is yours to say.
+        """
+        if graph.is_directed() or graph.is_multigraph():
+            kind = "directed graph" if graph.is_directed() else "multigraph"
+            raise ProblemError(f"expected an undirected simple graph, found a {kind}; convert with networkx.Graph(...)")
+        ignored: set[str] = set()
+
+        def known(kind: type, attributes: Mapping[str, Any]) -> dict[str, Any]:
+            names = kind.__dataclass_fields__
+            ignored.update(str(key) for key in attributes if key not in names)
+            return {key: value for key, value in attributes.items() if key in names}
+
+        nodes = [{**known(Node, data), "id": str(node)} for node, data in graph.nodes(data=True)]
+        links = [
+            {**known(Link, data), "source": str(u), "target": str(v)} for u, v, data in graph.edges(data=True)
+        ]
+        notes = [f"attributes not used: {', '.join(sorted(ignored))}"] if ignored else []
+        return cls(nodes, links, name=str(graph.graph.get("name", "")), notes=notes)
+
+    def _node_dicts(self) -> list[dict[str, Any]]:
+        return _dicts(Node, {"id": self.node_ids}, {field: getattr(self, field) for field in NODE_COLUMNS})
+
+    def _link_dicts(self) -> list[dict[str, Any]]:
+        ends = {
+            "source": [self.node_ids[i] for i in self.source.tolist()],
+            "target": [self.node_ids[i] for i in self.target.tolist()],
+        }
+        return _dicts(Link, ends, {field: getattr(self, field) for field in LINK_COLUMNS})
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Network):
+            return NotImplemented
+        return self.to_dict() == other.to_dict()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"<Network {self.name!r}: {self.n_nodes} nodes, {self.n_links} links>"
+
+
+def structure_faults(ids: Sequence[Any], ends: Sequence[tuple[Any, Any]]) -> Iterator[str]:
+    """Faults between rows: duplicate ids, links to unknown nodes, self-loops, second links.
+
+    Entries that are not strings are passed over: they are faults of their own, reported elsewhere.
+    """
+    first: dict[str, int] = {}
+    for i, node in enumerate(ids):
+        if isinstance(node, str) and first.setdefault(node, i) != i:
+            yield f"nodes[{i}].id: {fields.brief(node)} is already the id of nodes[{first[node]}]"
+    seen: dict[frozenset[str], int] = {}
+    for e, pair in enumerate(ends):
+        if not all(isinstance(end, str) for end in pair):
+            continue
+        unknown = [(side, end) for side, end in zip(("source", "target"), pair) if end not in first]
+        for side, end in unknown:
+            yield f"links[{e}].{side}: no node is called {fields.brief(end)}"
+        if pair[0] == pair[1]:
+            yield f"links[{e}]: joins {fields.brief(pair[0])} to itself; a link needs two different ends"
+        elif seen.setdefault(frozenset(pair), e) != e:
+            yield (
+                f"links[{e}]: a second link between {fields.brief(pair[0])} and {fields.brief(pair[1])} "
+                f"(first: links[{seen[frozenset(pair)]}]); merge parallels into channels"
+            )
+
+
+def _pair_faults(ids: Sequence[str], source: np.ndarray, target: np.ndarray) -> Iterator[str]:
+    if source.shape != target.shape or source.ndim != 1:
+        yield f"links: source and target must be vectors of one length, found {source.shape} and {target.shape}"
+        return
+    outside = np.flatnonzero((source < 0) | (source >= len(ids)) | (target < 0) | (target >= len(ids)))
+    yield from (f"links[{e}]: an end is not the index of a node" for e in outside)
+    yield from (f"links[{e}]: joins a node to itself" for e in np.flatnonzero(source == target))
+    key = np.minimum(source, target) * len(ids) + np.maximum(source, target)
+    _, first = np.unique(key, return_index=True)
+    second = np.setdiff1d(np.arange(len(key)), first)
+    yield from (f"links[{e}]: a second link between the same nodes; merge parallels into channels" for e in second)
+
+
+def _rows(kind: type, rows: Iterable[Any], where: str) -> list[Any]:
+    made, faults = [], []
+    for i, row in enumerate(rows):
+        try:
+            made.append(row if isinstance(row, kind) else kind(**row))
+        except ProblemError as error:
+            faults += [f"{where}[{i}]{fault.removeprefix(kind.__name__)}" for fault in error.faults]
+        except TypeError:
+            faults.append(f"{where}[{i}]: expected a {kind.__name__} or a mapping, found {fields.brief(row)}")
+    if faults:
+        raise ProblemError(faults)
+    return made
+
+
+def _absent(kind: type, field: str) -> float:
+    """What a column holds where a row leaves the field out."""
+    default = fields.defaults(kind).get(field)
+    if default is not None:
+        return default
+    return UNLIMITED if fields.bounds(kind, field)[1] else np.nan
+
+
+def _column(kind: type, field: str, values: list[Any]) -> np.ndarray:
+    absent = _absent(kind, field)
+    dtype = np.int64 if fields.bounds(kind, field)[1] else np.float64
+    return np.array([absent if value is None else value for value in values], dtype=dtype)
+
+
+def _broadcast(kind: type, field: str, values: Any, size: int, where: str) -> np.ndarray:
+    dtype = np.int64 if fields.bounds(kind, field)[1] else np.float64
+    given = np.asarray(_absent(kind, field) if values is None else values)
+    if given.ndim and given.shape != (size,):
+        raise ProblemError(f"{where}.{field}: expected {size} values, found {given.shape}")
+    if given.dtype.kind not in "iuf" or (dtype is np.int64 and np.any(given != np.floor(given))):
+        raise ProblemError(f"{where}.{field}: expected {'integers' if dtype is np.int64 else 'numbers'}")
+    return np.broadcast_to(given, (size,)).astype(dtype)
+
+
+def _dicts(kind: type, names: Mapping[str, Sequence[str]], columns: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    rows = [dict(zip(names, values)) for values in zip(*names.values())]
+    for field, values in columns.items():
+        absent = _absent(kind, field)
+        given = ~np.isnan(values) if np.isnan(absent) else values != absent
+        for i, value in zip(np.flatnonzero(given).tolist(), values[given].tolist()):
+            rows[i][field] = value
+    return rows
+
+
+def _called(name: str) -> str | None:
+    return f"network {fields.brief_name(name)}" if name else None

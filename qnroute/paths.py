@@ -1,0 +1,276 @@
+"""Path search: the cheapest simple paths between two nodes under a noise budget and a hop limit (compiled).
+
+One best-first search serves all. Labels are partial paths, ordered by cost so far plus the exact cheapest
+completion, so complete paths come out in order of cost. Asked for one path, a label is dropped when an
+earlier one at its node is no worse in noise and hops; asked for more, partial paths are kept simple.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from qnroute.network import Network
+
+
+class Costs(NamedTuple):
+    """What a path adds up: all entries >= 0, infinite where closed.
+
+    `link` (m,) and `noise` (m,) for each link taken, `node` (n,) for each node passed (not for the ends).
+    """
+
+    link: np.ndarray
+    node: np.ndarray
+    noise: np.ndarray
+
+
+class Paths(NamedTuple):
+    """Simple paths in order of cost, as compressed rows.
+
+    `nodes[indptr[j]:indptr[j + 1]]` is path j. `rest` is a lower bound on the cost of every path not listed:
+    infinite where the list is complete.
+    """
+
+    nodes: np.ndarray
+    indptr: np.ndarray
+    cost: np.ndarray
+    rest: float
+
+
+def cheapest_paths(
+    network: Network,
+    costs: Costs,
+    source: int,
+    target: int,
+    *,
+    count: int = 1,
+    max_cost: float = np.inf,
+    max_noise: float = np.inf,
+    max_hops: int | None = None,
+    max_labels: int = 1_000_000,
+) -> Paths:
+    """The `count` cheapest simple paths from `source` to `target` that keep all limits.
+
+    Parameters
+    ----------
+    costs
+        Per link and passed node.
+    max_cost
+        Paths dearer than this are not listed (and count in `Paths.rest`).
+    max_noise, max_hops
+        Limits on total noise and number of links.
+    max_labels
+        The search stops, with a finite `rest`, once it holds so many partial paths.
+    """
+    adjacency = network.adjacency
+    hops = network.n_nodes - 1 if max_hops is None else min(max_hops, network.n_nodes - 1)
+    nodes, indptr, cost, rest = _best_first(
+        adjacency.indptr,
+        adjacency.neighbour,
+        adjacency.link,
+        costs.link,
+        costs.node,
+        costs.noise,
+        source,
+        target,
+        count,
+        float(max_cost),
+        float(max_noise),
+        hops,
+        max_labels,
+    )
+    return Paths(nodes, indptr, cost, rest)
+
+
+def completion_costs(network: Network, link: np.ndarray, node: np.ndarray, target: int) -> np.ndarray:
+    """(n,) cheapest cost from each node (its own passing cost not counted) to `target`; infinite if unreachable."""
+    adjacency = network.adjacency
+    return _completions(adjacency.indptr, adjacency.neighbour, adjacency.link, link, node, target)
+
+
+@njit(cache=True)
+def _push(heap_key, heap_item, size, key, item):
+    i = size
+    while i > 0:
+        up = (i - 1) >> 1
+        if heap_key[up] < key or (heap_key[up] == key and heap_item[up] < item):
+            break
+        heap_key[i] = heap_key[up]
+        heap_item[i] = heap_item[up]
+        i = up
+    heap_key[i] = key
+    heap_item[i] = item
+
+
+@njit(cache=True)
+def _pop(heap_key, heap_item, size):
+    """Take the root away; the heap has size - 1 entries afterwards."""
+    last = size - 1
+    key, item = heap_key[last], heap_item[last]
+    i = 0
+    while True:
+        child = 2 * i + 1
+        if child >= last:
+            break
+        right = child + 1
+        if right < last and (
+            heap_key[right] < heap_key[child]
+            or (heap_key[right] == heap_key[child] and heap_item[right] < heap_item[child])
+        ):
+            child = right
+        if key < heap_key[child] or (key == heap_key[child] and item < heap_item[child]):
+            break
+        heap_key[i] = heap_key[child]
+        heap_item[i] = heap_item[child]
+        i = child
+    heap_key[i] = key
+    heap_item[i] = item
+
+
+@njit(cache=True)
+def _grown(array):
+    bigger = np.empty(2 * array.size, array.dtype)
+    bigger[: array.size] = array
+    return bigger
+
+
+@njit(cache=True)
+def _completions(indptr, neighbour, link, link_cost, node_cost, target):
+    """Dijkstra from the target; entering v from u costs the link plus, unless v is the target, passing v."""
+    n = indptr.size - 1
+    best = np.full(n, np.inf)
+    done = np.zeros(n, np.bool_)
+    key = np.empty(indptr[n] + 1)
+    item = np.empty(indptr[n] + 1, np.int64)
+    best[target] = 0.0
+    key[0] = 0.0
+    item[0] = target
+    size = 1
+    while size > 0:
+        v = item[0]
+        _pop(key, item, size)
+        size -= 1
+        if done[v]:
+            continue
+        done[v] = True
+        reach = best[v] if v == target else best[v] + node_cost[v]
+        if reach == np.inf:
+            continue
+        for a in range(indptr[v], indptr[v + 1]):
+            u = neighbour[a]
+            through = reach + link_cost[link[a]]
+            if through < best[u]:
+                best[u] = through
+                _push(key, item, size, through, u)
+                size += 1
+    return best
+
+
+@njit(cache=True)
+def _dominated(first, following, noise, hops, node, label):
+    """Whether a label expanded earlier at this node (so no dearer) is no worse in noise and hops."""
+    other = first[node]
+    while other >= 0:
+        if noise[other] <= noise[label] and hops[other] <= hops[label]:
+            return True
+        other = following[other]
+    return False
+
+
+@njit(cache=True)
+def _visited(node, parent, label, v):
+    while label >= 0:
+        if node[label] == v:
+            return True
+        label = parent[label]
+    return False
+
+
+@njit(cache=True)
+def _traced(node, parent, ends, lengths):
+    """The paths that end at the given labels, as compressed rows."""
+    indptr = np.zeros(ends.size + 1, np.int64)
+    for j in range(ends.size):
+        indptr[j + 1] = indptr[j] + lengths[j] + 1
+    nodes = np.empty(indptr[ends.size], np.int64)
+    for j in range(ends.size):
+        label = ends[j]
+        for i in range(indptr[j + 1] - 1, indptr[j] - 1, -1):
+            nodes[i] = node[label]
+            label = parent[label]
+    return nodes, indptr
+
+
+@njit(cache=True)
+def _best_first(
+    indptr, neighbour, link, link_cost, node_cost, link_noise, source, target, count, max_cost, max_noise, max_hops, most
+):
+    n = indptr.size - 1
+    cost_left = _completions(indptr, neighbour, link, link_cost, node_cost, target)
+    free = np.zeros(n)
+    noise_left = _completions(indptr, neighbour, link, link_noise, free, target)
+    hops_left = _completions(indptr, neighbour, link, np.ones(link_cost.size), free, target)
+    room = 256
+    node, parent = np.empty(room, np.int64), np.empty(room, np.int64)
+    hops, following = np.empty(room, np.int64), np.empty(room, np.int64)
+    cost, noise = np.empty(room), np.empty(room)
+    key, item = np.empty(room), np.empty(room, np.int64)
+    expanded = np.full(n, -1, np.int64)  # per node, the labels expanded there, linked by `following`
+    found = np.empty(min(count, 1024), np.int64)
+    n_found = 0
+    rest = np.inf
+    labels = size = 0
+    if cost_left[source] <= max_cost and cost_left[source] < np.inf:
+        node[0], parent[0], hops[0], cost[0], noise[0] = source, -1, 0, 0.0, 0.0
+        key[0], item[0] = cost_left[source], 0
+        labels = size = 1
+    elif cost_left[source] < np.inf:
+        rest = cost_left[source]
+    while size > 0:
+        label, bound = item[0], key[0]
+        if n_found == count or labels > most:
+            rest = min(rest, bound)
+            break
+        _pop(key, item, size)
+        size -= 1
+        u = node[label]
+        if u == target:
+            if n_found == found.size:
+                found = _grown(found)
+            found[n_found] = label
+            n_found += 1
+            continue
+        if count == 1:
+            if _dominated(expanded, following, noise, hops, u, label):
+                continue
+            following[label] = expanded[u]
+            expanded[u] = label
+        for a in range(indptr[u], indptr[u + 1]):
+            v, e = neighbour[a], link[a]
+            reach = cost[label] + link_cost[e]
+            if v != target:
+                reach += node_cost[v]
+            total = reach + cost_left[v]
+            if total == np.inf or hops[label] + 1 + hops_left[v] > max_hops:
+                continue
+            spoilt = noise[label] + link_noise[e]
+            if spoilt + noise_left[v] > max_noise or v == source or _visited(node, parent, label, v):
+                continue
+            if total > max_cost:
+                rest = min(rest, total)
+                continue
+            if labels == node.size:
+                node, parent, hops, following = _grown(node), _grown(parent), _grown(hops), _grown(following)
+                cost, noise = _grown(cost), _grown(noise)
+            if size == key.size:
+                key, item = _grown(key), _grown(item)
+            node[labels], parent[labels], hops[labels] = v, label, hops[label] + 1
+            cost[labels], noise[labels] = reach, spoilt
+            _push(key, item, size, total, labels)
+            size += 1
+            labels += 1
+    ends = found[:n_found].copy()
+    nodes, rows = _traced(node, parent, ends, hops[ends])
+    return nodes, rows, cost[ends], rest

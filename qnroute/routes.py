@@ -1,0 +1,239 @@
+"""Candidate routes of a problem as one table: what the path-packing model and the simple methods choose from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from qnroute.allocation import Allocation, Route
+from qnroute.fidelity import noise, noise_budget
+from qnroute.paths import Costs, Paths, cheapest_paths
+from qnroute.problem import Problem
+from qnroute.settings import Settings
+
+_LABELS_PER_ROUTE = 50  # partial paths a search may hold for each route it is asked for
+_FEWEST_LABELS = 20_000
+_MOST_LABELS = 4_000_000
+_NOTHING = 1e-290  # a product of probabilities below this is as good as none
+
+
+@dataclass(frozen=True)
+class RouteTable:
+    """J candidate routes of the K requests of a problem, most valuable first within a request.
+
+    Attributes
+    ----------
+    request : (J,) index of the request each route serves
+    nodes, indptr : node indices in compressed rows, route j at ``nodes[indptr[j]:indptr[j + 1]]``
+    value : (J,) what each is worth to the objective, > 0
+    rest : (K,) upper bound on the value of any route of the request not listed; 0 where all are
+    """
+
+    problem: Problem
+    request: np.ndarray
+    nodes: np.ndarray
+    indptr: np.ndarray
+    value: np.ndarray
+    rest: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.request)
+
+    @cached_property
+    def hops(self) -> np.ndarray:
+        """(J,) links of each route."""
+        return np.diff(self.indptr) - 1
+
+    @cached_property
+    def steps(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Every link that every route takes, as (route, link, node it leaves), each (sum of hops,)."""
+        route = np.repeat(np.arange(len(self)), self.hops)
+        last = np.zeros(len(self.nodes), dtype=bool)
+        last[self.indptr[1:] - 1] = True
+        tail = self.nodes[~last]
+        head = self.nodes[np.flatnonzero(~last) + 1]
+        return route, _link_between(self.problem.network, tail, head), tail
+
+    def incomplete(self, least_value: float = 0.0) -> np.ndarray:
+        """(K,) bool: whether a request may have routes worth more than `least_value` that are not listed."""
+        return self.rest > max(least_value * (1 + 1e-9), _NOTHING)
+
+    def route(self, j: int) -> Route:
+        """Route j with the names of its request and nodes."""
+        names = self.problem.network.node_ids
+        row = self.nodes[self.indptr[j] : self.indptr[j + 1]]
+        return Route(self.problem.requests[self.request[j]].id, tuple(names[v] for v in row.tolist()))
+
+    def allocation(self, times: np.ndarray) -> Allocation:
+        """The allocation that uses route j `times[j]` times."""
+        return Allocation(tuple(self.route(j) for j in np.repeat(np.arange(len(self)), times).tolist()))
+
+
+def path_costs(problem: Problem) -> Costs:
+    """-ln p of links, -ln swap of passed nodes and -ln w of links: what adds up to -ln P(r) and to noise."""
+    network = problem.network
+    with np.errstate(divide="ignore"):
+        return Costs(-np.log(network.p), -np.log(network.swap), noise(network.fidelity))
+
+
+def search_costs(problem: Problem) -> Costs:
+    """The costs by which routes are looked for: -ln P, or hops under link-sum (whose best paths are longest ones)."""
+    network = problem.network
+    if problem.objective.kind != "link-sum":
+        return path_costs(problem)
+    return Costs(np.ones(network.n_links), np.zeros(network.n_nodes), noise(network.fidelity))
+
+
+def most_useful_cost(problem: Problem, least_value: np.ndarray) -> np.ndarray:
+    """(K,) the cost -ln P above which a route of each request is worth no more than `least_value`."""
+    with np.errstate(divide="ignore"):
+        if problem.objective.kind == "log-success":
+            return problem.objective.serve_reward - least_value / problem.weights
+        if problem.objective.kind == "expected-pairs":
+            return np.log(problem.weights) - np.log(np.maximum(least_value, _NOTHING))
+    return np.full(len(problem.requests), np.inf)
+
+
+def enumerate_routes(
+    problem: Problem,
+    *,
+    per_request: int | np.ndarray,
+    pool: int = 1,
+    least_value: float = 0.0,
+    settings: Settings | None = None,
+) -> RouteTable:
+    """The most valuable routes of every request, up to `per_request` each, with a bound on the rest.
+
+    Hop limits, fidelity floors and what a node or link can carry at all are kept by every route listed.
+    Only routes worth more than `least_value` are listed (those worth 0 or less are never worth using).
+
+    Parameters
+    ----------
+    per_request
+        One number for all, or (K,) one for each request.
+    pool
+        Under link-sum routes are found by hops, not by value: look at so many times more than are kept.
+    settings
+        Requests whose turn comes after the time limit are not searched.
+    """
+    costs = closed(problem, search_costs(problem))
+    dearest = most_useful_cost(problem, np.full(len(problem.requests), least_value))
+    kept = np.broadcast_to(np.asarray(per_request, dtype=np.int64), len(problem.requests))
+    count = kept * (pool if problem.objective.kind == "link-sum" else 1)
+    found = []
+    for k, (source, target) in enumerate(zip(problem.sources.tolist(), problem.targets.tolist())):
+        if not _can_end(problem, source, target):
+            found.append(_NONE)
+        elif settings is not None and settings.remaining() <= 0.0:
+            found.append(_NOT_SEARCHED)
+        else:
+            paths = cheapest_paths(
+                problem.network,
+                costs,
+                source,
+                target,
+                count=max(int(count[k]), 2),  # one path alone would be searched with dominance, and so have no `rest`
+                max_cost=dearest[k],
+                max_noise=noise_budget(problem.requests[k].min_fidelity),
+                max_hops=problem.max_hops,
+                max_labels=min(max(_LABELS_PER_ROUTE * int(count[k]), _FEWEST_LABELS), _MOST_LABELS),
+            )
+            found.append(paths)
+    return _table(problem, found, kept, least_value)
+
+
+def enumerate_all(
+    problem: Problem, *, max_routes: int, least_value: float = 0.0, settings: Settings | None = None
+) -> RouteTable:
+    """Every route worth more than `least_value`, as far as `max_routes` in all allow.
+
+    What few-routed requests leave over goes to those that have more. `RouteTable.incomplete` tells which
+    requests were cut short.
+    """
+    limit = np.full(len(problem.requests), max(max_routes // max(len(problem.requests), 1), 1))
+    while True:
+        table = enumerate_routes(problem, per_request=limit, least_value=least_value, settings=settings)
+        more = table.incomplete(least_value)
+        spare = max_routes - np.bincount(table.request[~more[table.request]]).sum() if len(table) else max_routes
+        share = spare // max(more.sum(), 1)
+        if not more.any() or share < 1.5 * limit[more].max():
+            return table
+        limit = np.where(more, share, limit)
+
+
+_NONE = Paths(np.zeros(0, np.int64), np.zeros(1, np.int64), np.zeros(0), np.inf)
+_NOT_SEARCHED = _NONE._replace(rest=0.0)
+
+
+def _table(problem: Problem, found: list[Paths], per_request: np.ndarray, least_value: float) -> RouteTable:
+    """Values of all paths found, sorted by value within each request and cut to `per_request`."""
+    sizes = np.array([len(paths.cost) for paths in found], dtype=np.int64)
+    request = np.repeat(np.arange(len(found)), sizes)
+    nodes = np.concatenate([paths.nodes for paths in found]) if found else np.zeros(0, np.int64)
+    lengths = np.concatenate([np.diff(paths.indptr) for paths in found]) if found else np.zeros(0, np.int64)
+    cost = np.concatenate([paths.cost for paths in found]) if found else np.zeros(0)
+    table = RouteTable(problem, request, nodes, _offsets(lengths), cost, np.zeros(len(found)))
+    value = _values(table, cost)
+    order = np.lexsort((-value, request))
+    rank = np.arange(len(order)) - _offsets(sizes)[request]  # position within its request
+    within = rank < per_request[request[order]]
+    kept = order[within & (value[order] > least_value)]
+    rest = _rest_values(problem, np.array([paths.rest for paths in found]))
+    left_out = order[~within]
+    np.maximum.at(rest, request[left_out], value[left_out])
+    return _taken(table, kept, value, np.maximum(rest, 0.0))
+
+
+def _taken(table: RouteTable, kept: np.ndarray, value: np.ndarray, rest: np.ndarray) -> RouteTable:
+    lengths = np.diff(table.indptr)[kept]
+    indptr = _offsets(lengths)
+    where = np.arange(indptr[-1]) - np.repeat(indptr[:-1], lengths) + np.repeat(table.indptr[kept], lengths)
+    return RouteTable(table.problem, table.request[kept], table.nodes[where], indptr, value[kept], rest)
+
+
+def _values(table: RouteTable, cost: np.ndarray) -> np.ndarray:
+    """(J,) values; `cost` is -ln P except under link-sum."""
+    objective, weight = table.problem.objective, table.problem.weights[table.request]
+    if objective.kind == "expected-pairs":
+        return weight * np.exp(-cost)
+    if objective.kind == "log-success":
+        return weight * (objective.serve_reward - cost)
+    route, link, _ = table.steps
+    return weight * np.bincount(route, table.problem.network.coefficient[link], minlength=len(table))
+
+
+def _rest_values(problem: Problem, rest_cost: np.ndarray) -> np.ndarray:
+    """(K,) upper bounds on the value of routes that cost at least `rest_cost`."""
+    objective = problem.objective
+    if objective.kind == "expected-pairs":
+        return problem.weights * np.exp(-rest_cost)
+    if objective.kind == "log-success":
+        with np.errstate(invalid="ignore"):
+            return np.where(np.isinf(rest_cost), 0.0, problem.weights * (objective.serve_reward - rest_cost))
+    best = np.sort(np.maximum(problem.network.coefficient, 0.0))[::-1][: problem.max_hops].sum()
+    return np.where(np.isinf(rest_cost), 0.0, problem.weights * best)
+
+
+def closed(problem: Problem, costs: Costs) -> Costs:
+    """The costs with nodes closed to passing where memory or degree can never carry a route through."""
+    through = (problem.network.memory >= 2) & (problem.degree_bounds >= 1)
+    return costs._replace(node=np.where(through, costs.node, np.inf))
+
+
+def _can_end(problem: Problem, source: int, target: int) -> bool:
+    memory = problem.network.memory
+    return memory[source] >= 1 and memory[target] >= 1 and problem.degree_bounds[source] >= 1
+
+
+def _offsets(lengths: np.ndarray) -> np.ndarray:
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+
+
+def _link_between(network, tail: np.ndarray, head: np.ndarray) -> np.ndarray:
+    """Index of the link that joins each pair of nodes, which must be joined."""
+    n = network.n_nodes
+    key = np.minimum(network.source, network.target) * n + np.maximum(network.source, network.target)
+    order = np.argsort(key)
+    return order[np.searchsorted(key[order], np.minimum(tail, head) * n + np.maximum(tail, head))]

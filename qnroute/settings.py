@@ -1,0 +1,67 @@
+"""What is common to all methods: the settings a caller gives, and the answer a method gives back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from qnroute.allocation import Allocation
+
+Trace = list[tuple[float, float | None, float | None]]
+Progress = Callable[[float, float | None, float | None], None]
+"""Called with seconds, best objective so far, best bound so far; None where there is none yet."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings that every method accepts.
+
+    Parameters
+    ----------
+    time_limit
+        Wall-clock seconds for the whole method; None: no limit.
+    gap
+        Relative gap at which an exact method may stop.
+    seed
+        Of the random numbers, where a method uses any.
+    progress
+        Called now and then during long work.
+    """
+
+    time_limit: float | None = None
+    gap: float = 0.0
+    seed: int | None = None
+    progress: Progress | None = None
+    started: float = field(default_factory=time.perf_counter)
+
+    def elapsed(self) -> float:
+        """Seconds since the method was called."""
+        return time.perf_counter() - self.started
+
+    def remaining(self) -> float:
+        """Seconds left, infinite without a limit, never negative."""
+        return float("inf") if self.time_limit is None else max(self.time_limit - self.elapsed(), 0.0)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a method found, before the judge has seen it.
+
+    Parameters
+    ----------
+    bound
+        A proven upper bound on every allocation's value, or None where the method has none.
+    stopped
+        ``time-limit`` or ``interrupted`` where something cut the method short.
+    remarks
+        What the user should know: what was not proven, and why.
+    """
+
+    allocation: Allocation
+    bound: float | None = None
+    trace: Trace = field(default_factory=list)
+    stopped: str | None = None
+    remarks: tuple[str, ...] = ()

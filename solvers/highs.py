@@ -1,0 +1,187 @@
+"""HiGHS answers a LinearModel: values, a proven bound and a trace; stops on time or on Ctrl-C with the best so far."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from dataclasses import dataclass, field, replace
+
+import highspy
+import numpy as np
+
+from qnroute.allocation import Allocation
+from qnroute.errors import NoAnswer, SolverError
+from qnroute.models.exports import to_highs
+from qnroute.models.linear import LinearModel
+from qnroute.problem import Problem
+from qnroute.settings import Answer, Settings, Trace
+
+_log = logging.getLogger(__name__)
+TIGHT = 1e-9  # feasibility tolerance: floors and gains are scaled to 1, and the judge allows 1e-9
+CLOSED = 1e-7  # relative gap asked of HiGHS by default, inside what the contract calls proven
+
+
+@dataclass
+class Outcome:
+    """What HiGHS left: `values` is None without an incumbent, `bound` is infinite without one."""
+
+    values: np.ndarray | None
+    bound: float
+    trace: Trace = field(default_factory=list)
+    stopped: str | None = None
+
+
+def solve_model(model: LinearModel, settings: Settings, *, threads: int = 1, relax: bool = False) -> Outcome:
+    """Maximize a model.
+
+    Parameters
+    ----------
+    relax
+        Leave out that columns are integer.
+    threads
+        1 is reproducible and mostly no slower.
+
+    Raises
+    ------
+    SolverError
+        Where HiGHS fails for a reason other than a limit.
+    """
+    matrix = model.matrix
+    if relax:
+        matrix = replace(matrix, integer=np.zeros_like(matrix.integer))
+    if nothing_to_gain(model):
+        return Outcome(np.zeros(len(matrix.cost)), 0.0)
+    scale = cost_scale(model)
+    highs = to_highs(matrix, scale=scale)
+    _set(highs, "mip_rel_gap", max(settings.gap, CLOSED))
+    _set(highs, "mip_abs_gap", 0.0)
+    _set(highs, "mip_feasibility_tolerance", TIGHT)
+    _set(highs, "primal_feasibility_tolerance", TIGHT)
+    _set(highs, "random_seed", 0 if settings.seed is None else settings.seed % 2**31)
+    forget_threads()
+    _set(highs, "threads", threads)
+    trace: Trace = []
+    _watch(highs, settings, scale, trace)
+    interrupted = run(highs, settings)
+    return outcome_of(highs, scale, trace, interrupted)
+
+
+def nothing_to_gain(model: LinearModel) -> bool:
+    """Whether no column is worth anything: then all zero, which every model here allows, is optimal."""
+    return not model.matrix.cost.any()
+
+
+def cost_scale(model: LinearModel) -> float:
+    """The power of two that brings the largest cost near 1, where HiGHS's absolute tolerances are small."""
+    return 2.0 ** math.floor(math.log2(np.abs(model.matrix.cost).max()))
+
+
+def forget_threads() -> None:
+    """Let the next run use another number of threads than the last one in this process; it would fail otherwise."""
+    highspy.Highs.resetGlobalScheduler(True)
+
+
+def solve_packed(model: LinearModel, settings: Settings, *, threads: int = 1) -> Answer:
+    """The answer of a model whose optimum is the problem's."""
+    outcome = solve_model(model, settings, threads=threads)
+    if outcome.values is None:
+        raise NoAnswer(f"{model.name}: {outcome.stopped or 'stopped'} before any answer was found")
+    return Answer(model.decode(outcome.values), outcome.bound, outcome.trace, outcome.stopped)
+
+
+def link_flow(problem: Problem, settings: Settings, *, threads: int = 1) -> Answer:
+    """Method ``link-flow``."""
+    from qnroute.models.link_flow import LinkFlow
+
+    return solve_packed(LinkFlow(problem), settings, threads=threads)
+
+
+def path_packing(problem: Problem, settings: Settings, *, threads: int = 1, max_routes: int = 200_000) -> Answer:
+    """Method ``path-packing``."""
+    from qnroute.models.path_packing import PathPacking, all_routes
+
+    model = PathPacking(problem, all_routes(problem, max_routes))
+    answer = solve_packed(model, settings, threads=threads)
+    return Answer(answer.allocation, answer.bound + model.tail_value, answer.trace, answer.stopped)
+
+
+def link_selection(problem: Problem, settings: Settings, *, threads: int = 1) -> Answer:
+    """Method ``exact`` for the task link-selection."""
+    from qnroute.models.link_selection import LinkSelection
+
+    return solve_packed(LinkSelection(problem), settings, threads=threads)
+
+
+def _set(highs: highspy.Highs, option: str, value: bool | int | float) -> None:
+    if highs.setOptionValue(option, value) != highspy.HighsStatus.kOk:
+        raise SolverError(f"HiGHS refused {option} = {value}")
+
+
+def _watch(highs: highspy.Highs, settings: Settings, scale: float, trace: Trace) -> None:
+    """Keep the trace and pass it on as progress."""
+
+    def seen(event) -> None:
+        objective, bound = event.data_out.mip_primal_bound, event.data_out.mip_dual_bound
+        point = (
+            settings.elapsed(),
+            objective * scale if abs(objective) < highspy.kHighsInf else None,
+            bound * scale if abs(bound) < highspy.kHighsInf else None,
+        )
+        if not trace or point[1:] != trace[-1][1:]:
+            trace.append(point)
+        if settings.progress is not None:
+            settings.progress(*point)
+
+    highs.cbMipLogging += seen
+    highs.cbMipImprovingSolution += seen
+
+
+def run(highs: highspy.Highs, settings: Settings) -> bool:
+    """Run in a thread of its own, so that Ctrl-C reaches us; True where it did."""
+    remaining = settings.remaining()
+    if math.isfinite(remaining):
+        _set(highs, "time_limit", highs.getRunTime() + remaining)
+    highs.HandleUserInterrupt = True
+    failure: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            highs.run()
+        except BaseException as error:  # handed to the caller's thread
+            failure.append(error)
+
+    worker = threading.Thread(target=work, name="highs", daemon=True)
+    worker.start()
+    interrupted = False
+    while worker.is_alive():
+        try:
+            worker.join(0.1)
+        except KeyboardInterrupt:
+            interrupted = True
+            highs.cancelSolve()
+    if failure:
+        raise failure[0]
+    return interrupted
+
+
+def outcome_of(highs: highspy.Highs, scale: float, trace: Trace, interrupted: bool) -> Outcome:
+    """Values, bound and why it stopped, read off a HiGHS object after its run; `scale` undoes that of the costs."""
+    status, info = highs.getModelStatus(), highs.getInfo()
+    kinds = highspy.HighsModelStatus
+    limits = (kinds.kTimeLimit, kinds.kInterrupt, kinds.kHighsInterrupt, kinds.kIterationLimit, kinds.kSolutionLimit)
+    if status not in (kinds.kOptimal, kinds.kModelEmpty, *limits):
+        raise SolverError(f"HiGHS ended with {highs.modelStatusToString(status)}")
+    integral = any(kind != highspy.HighsVarType.kContinuous for kind in highs.getLp().integrality_)
+    solution = highs.getSolution()
+    found = solution.value_valid and info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
+    values = np.array(solution.col_value) if found else None
+    if integral:
+        bound = info.mip_dual_bound
+    else:
+        bound = info.objective_function_value if status == kinds.kOptimal else math.inf
+    bound = bound * scale if abs(bound) < highspy.kHighsInf else math.inf
+    stopped = None
+    if status in limits:
+        stopped = "interrupted" if interrupted or status in (kinds.kInterrupt, kinds.kHighsInterrupt) else "time-limit"
+    return Outcome(values, bound, trace, stopped)

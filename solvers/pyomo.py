@@ -1,0 +1,55 @@
+"""Method ``pyomo``: the same model through Pyomo to HiGHS."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from qnroute.errors import NoAnswer, SolverError
+from qnroute.models.exports import to_pyomo
+from qnroute.models.linear import LinearModel
+from qnroute.problem import Problem
+from qnroute.settings import Answer, Settings
+from qnroute.solvers.choice import stated
+from qnroute.solvers.highs import CLOSED, TIGHT, cost_scale, forget_threads, nothing_to_gain
+
+
+def pyomo(problem: Problem, settings: Settings, *, model: str = "auto") -> Answer:
+    """State a model in Pyomo, solve it with Pyomo's HiGHS interface, judge the values it gives back."""
+    return solve_with_pyomo(stated(problem, model), settings)
+
+
+def solve_with_pyomo(model: LinearModel, settings: Settings) -> Answer:
+    """Values and bound by Pyomo's `highs` solver; its own words on optimality are not taken over."""
+    from pyomo.contrib.solver.common.factory import SolverFactory
+
+    if nothing_to_gain(model):
+        return Answer(model.decode(np.zeros(model.n_columns)), 0.0)
+    scale = cost_scale(model)
+    made = to_pyomo(model, scale=scale)
+    solver = SolverFactory("highs")
+    available = solver.available()
+    if not available:
+        raise SolverError(f"Pyomo cannot use HiGHS ({available.name}): pip install highspy")
+    solver.config.load_solutions = False
+    solver.config.raise_exception_on_nonoptimal_result = False
+    solver.config.rel_gap = max(settings.gap, CLOSED)
+    solver.config.abs_gap = 0.0
+    solver.config.threads = 1
+    solver.config.solver_options = {
+        "mip_feasibility_tolerance": TIGHT,
+        "primal_feasibility_tolerance": TIGHT,
+    }
+    forget_threads()
+    if math.isfinite(settings.remaining()):
+        solver.config.time_limit = settings.remaining()
+    outcome = solver.solve(made)
+    bound = outcome.objective_bound * scale
+    if outcome.incumbent_objective is None:
+        raise NoAnswer("pyomo: stopped before any answer was found")
+    outcome.solution_loader.load_vars()
+    parts = [[variable.value for variable in made.component(name).values()] for name in model.columns]
+    values = np.array([value or 0.0 for part in parts for value in part])  # None: in no row and of no worth
+    stopped = "time-limit" if settings.remaining() <= 0.0 else None
+    return Answer(model.decode(values), bound, stopped=stopped)
