@@ -16,6 +16,9 @@ import importlib
 import logging
 from typing import TYPE_CHECKING, Any
 
+# `methods` is a function here and a module below: bound now, so that importing the module later leaves it alone
+from qnroute.methods import Method, Option, methods, solve
+
 __version__ = "0.1.0"
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
@@ -26,15 +29,13 @@ _HOMES = {
     "qnroute.problem": ("Objective", "Problem", "Request", "Rules"),
     "qnroute.allocation": ("Allocation", "Route", "check", "value"),
     "qnroute.result": ("Result",),
-    "qnroute.hardware": ("hardware",),
-    "qnroute.formats": ("load_network", "load_problem", "load_result"),
-    "qnroute.methods": ("Method", "Option", "methods", "solve"),
-    "qnroute.plot": ("plot_map",),
+    "qnroute.formats": ("load_network", "load_problem", "load_result", "save_network", "save_problem"),
+    "qnroute.plot": ("plot_network", "plot_result"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-_ROOMS = ("catalog", "formats", "generate", "models", "solvers")
+_ROOMS = ("catalog", "formats", "generate", "hardware", "models", "solvers")
 
-__all__ = sorted([*_HOME_OF, *_ROOMS, "__version__"])
+__all__ = sorted([*_HOME_OF, *_ROOMS, "Method", "Option", "__version__", "methods", "solve"])
 
 
 def __getattr__(name: str) -> Any:
@@ -53,13 +54,11 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
-    from qnroute import catalog, formats, generate, models, solvers
+    from qnroute import catalog, formats, generate, hardware, models, solvers
     from qnroute.allocation import Allocation, Route, check, value
     from qnroute.errors import InfeasibleAllocation, NoAnswer, ProblemError, QnrouteError, SolverError
-    from qnroute.formats import load_network, load_problem, load_result
-    from qnroute.hardware import hardware
-    from qnroute.methods import Method, Option, methods, solve
+    from qnroute.formats import load_network, load_problem, load_result, save_network, save_problem
     from qnroute.network import Link, Network, Node
-    from qnroute.plot import plot_map
+    from qnroute.plot import plot_network, plot_result
     from qnroute.problem import Objective, Problem, Request, Rules
     from qnroute.result import Result

@@ -10,7 +10,7 @@ from qnroute.models.linear import LinearModel
 from qnroute.problem import Problem
 from qnroute.settings import Answer, Settings
 from qnroute.solvers.choice import stated
-from qnroute.solvers.highs import CLOSED, TIGHT, cost_scale, forget_threads, nothing_to_gain, outcome_of, run
+from qnroute.solvers.highs import CLOSED, RELIABLE, cost_scale, forget_threads, nothing_to_gain, outcome_of, run
 
 
 def pulp(problem: Problem, settings: Settings, *, model: str = "auto") -> Answer:
@@ -25,12 +25,11 @@ def solve_with_pulp(model: LinearModel, settings: Settings) -> Answer:
     """
     import pulp
 
-    if nothing_to_gain(model):
+    if nothing_to_gain(model.matrix):
         return Answer(model.decode(np.zeros(model.n_columns)), 0.0)
-    scale = cost_scale(model)
+    scale = cost_scale(model.matrix)
     made = to_pulp(model, scale=scale)
-    tolerances = {"mip_feasibility_tolerance": TIGHT, "primal_feasibility_tolerance": TIGHT}
-    solver = pulp.HiGHS(msg=False, threads=1, gapRel=max(settings.gap, CLOSED), gapAbs=0.0, **tolerances)
+    solver = pulp.HiGHS(msg=False, threads=1, gapRel=max(settings.gap, CLOSED), **RELIABLE)
     if not solver.available():
         raise SolverError("PuLP cannot use HiGHS: pip install highspy")
     # PuLP's own steps, with ours in the middle: it can neither be interrupted nor tell why it stopped

@@ -12,7 +12,7 @@ from qnroute.models.linear import LinearModel
 from qnroute.problem import Problem
 from qnroute.settings import Answer, Settings
 from qnroute.solvers.choice import stated
-from qnroute.solvers.highs import CLOSED, TIGHT, cost_scale, forget_threads, nothing_to_gain
+from qnroute.solvers.highs import CLOSED, RELIABLE, cost_scale, forget_threads, nothing_to_gain
 
 
 def pyomo(problem: Problem, settings: Settings, *, model: str = "auto") -> Answer:
@@ -24,9 +24,9 @@ def solve_with_pyomo(model: LinearModel, settings: Settings) -> Answer:
     """Values and bound by Pyomo's `highs` solver; its own words on optimality are not taken over."""
     from pyomo.contrib.solver.common.factory import SolverFactory
 
-    if nothing_to_gain(model):
+    if nothing_to_gain(model.matrix):
         return Answer(model.decode(np.zeros(model.n_columns)), 0.0)
-    scale = cost_scale(model)
+    scale = cost_scale(model.matrix)
     made = to_pyomo(model, scale=scale)
     solver = SolverFactory("highs")
     available = solver.available()
@@ -35,12 +35,8 @@ def solve_with_pyomo(model: LinearModel, settings: Settings) -> Answer:
     solver.config.load_solutions = False
     solver.config.raise_exception_on_nonoptimal_result = False
     solver.config.rel_gap = max(settings.gap, CLOSED)
-    solver.config.abs_gap = 0.0
     solver.config.threads = 1
-    solver.config.solver_options = {
-        "mip_feasibility_tolerance": TIGHT,
-        "primal_feasibility_tolerance": TIGHT,
-    }
+    solver.config.solver_options = dict(RELIABLE)
     forget_threads()
     if math.isfinite(settings.remaining()):
         solver.config.time_limit = settings.remaining()

@@ -1,0 +1,5 @@
+"""``python -m qnroute`` is the `qnroute` command."""
+
+from qnroute.cli import main
+
+main()

@@ -1,0 +1,95 @@
+"""Several methods on one problem, each held against the best proven bound of all."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from qnroute.errors import ProblemError, SolverError
+from qnroute.formats.writing import require_writable, write_text
+from qnroute.methods import registered, solve
+from qnroute.problem import Problem
+from qnroute.result import Result, relative_gap
+from qnroute.settings import Progress
+
+_SIMPLE = ("shortest-path", "static", "greedy", "density-greedy", "exact")
+_ENDINGS = (".csv", ".json")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method on one problem; None and a reason in `status` where it gave no answer.
+
+    `share` is value over the best bound that any of the methods proved, `gap` the distance to it.
+    """
+
+    problem: str
+    method: str
+    value: float | None
+    bound: float | None
+    best_bound: float | None
+    share: float | None
+    gap: float | None
+    seconds: float | None
+    status: str
+
+
+def default_methods(problem: Problem) -> list[str]:
+    """The simple methods and `exact`, as far as they solve the problem's task."""
+    return [name for name in _SIMPLE if problem.task in registered()[name].tasks]
+
+
+def compare(
+    problem: Problem,
+    methods: Sequence[str],
+    *,
+    time_limit: float | None = None,
+    seed: int | None = None,
+    progress: Progress | None = None,
+) -> list[Row]:
+    """Answers of all methods; one that cannot answer leaves a row that says why."""
+    results: list[Result | SolverError] = []
+    for name in methods:
+        try:
+            results.append(solve(problem, name, time_limit=time_limit, seed=seed, progress=progress))
+        except SolverError as error:
+            results.append(error)
+    bounds = [result.bound for result in results if isinstance(result, Result) and result.bound is not None]
+    best = min(bounds, default=None)
+    return [_row(problem, name, result, best) for name, result in zip(methods, results)]
+
+
+def require_table(path: str | os.PathLike[str]) -> None:
+    """Refuse a path that `write_table` could not write."""
+    ending = os.path.splitext(path)[1]
+    if os.fspath(path) != "-" and ending not in _ENDINGS:
+        raise ProblemError(f"expected a name ending in {' or '.join(_ENDINGS)}", source=str(path))
+    require_writable(path)
+
+
+def write_table(rows: Sequence[Row], path: str | os.PathLike[str]) -> None:
+    """Write the rows as CSV, or as JSON where the name ends so."""
+    found = [dataclasses.asdict(row) for row in rows]
+    if os.fspath(path).endswith(".json"):
+        write_text(path, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+        return
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field.name for field in dataclasses.fields(Row)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(found)
+    write_text(path, text.getvalue())
+
+
+def _row(problem: Problem, name: str, result: Result | SolverError, best: float | None) -> Row:
+    if isinstance(result, SolverError):
+        return Row(problem.name, name, None, None, best, None, None, None, str(result))
+    share = None if not best else result.objective / best
+    gap = relative_gap(result.objective, best)
+    return Row(
+        problem.name, name, result.objective, result.bound, best, share, gap, result.seconds, result.status
+    )

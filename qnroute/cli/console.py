@@ -1,0 +1,73 @@
+"""What the commands print: tables on standard output, progress and remarks on standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from qnroute.settings import Progress
+
+WIDE = 200  # columns where no terminal says how wide it is
+
+
+def table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Sequence[str] = ()) -> None:
+    """Print a table; the columns headed `numbers` stand to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in headings:
+        made.add_column(heading, justify="right" if heading in numbers else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*(Text(cell) for cell in row))
+    console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
+    console.print(made)
+
+
+def document(value: Any) -> None:
+    """Print a value as JSON."""
+    print(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def remark(text: str) -> None:
+    """One line on standard error for people."""
+    print(f"qnroute: {text}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def progress(what: str) -> Iterator[Progress | None]:
+    """A live line on standard error, where that is a terminal, fed by the callback given."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+
+    shown = 0.0
+    with Console(stderr=True).status(what) as status:
+
+        def update(seconds: float, objective: float | None, bound: float | None) -> None:
+            nonlocal shown
+            if time.monotonic() - shown > 0.1:
+                shown = time.monotonic()
+                status.update(f"{what}: {seconds:.0f} s, best {number(objective)}, bound {number(bound)}")
+
+        yield update
+
+
+def number(value: float | None, digits: int = 6) -> str:
+    """A number in few characters, a dash where there is none."""
+    return "-" if value is None else f"{value:.{digits}g}"
+
+
+def percent(value: float | None) -> str:
+    """A share in percent with the digits that matter, a dash where there is none."""
+    if value is None:
+        return "-"
+    return f"{100 * value:.2f} %" if value == 0 or abs(value) >= 5e-5 else f"{100 * value:.1g} %"

@@ -1,0 +1,152 @@
+"""solve, compare, check: from a problem file to answers, and from an answer back to the truth."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from qnroute.cli import console
+
+Seconds = Annotated[float | None, typer.Option("--time-limit", help="Seconds for each method.", metavar="S")]
+Seed = Annotated[int | None, typer.Option(help="Seed of the random numbers.", metavar="N")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    for command in (solve, compare, check):
+        app.command()(command)
+
+
+def solve(
+    problem: Annotated[str, typer.Argument(metavar="PROBLEM", help="Problem file; - for standard input.")],
+    method: Annotated[str, typer.Option(help="A name from `qnroute methods`.", metavar="M")] = "exact",
+    time_limit: Seconds = None,
+    gap: Annotated[float, typer.Option(help="Relative gap at which to stop.", metavar="G")] = 0.0,
+    seed: Seed = None,
+    option: Annotated[list[str] | None, typer.Option(help="Option of the method.", metavar="KEY=VALUE")] = None,
+    out: Annotated[str | None, typer.Option(help="Write the result file here.", metavar="FILE")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    plot: Annotated[str | None, typer.Option(help="Draw the routes: .png .svg .pdf", metavar="FILE")] = None,
+) -> None:
+    """Answer a problem; the answer is checked before it is given."""
+    from qnroute.formats import load_problem
+    from qnroute.formats.writing import require_writable
+    from qnroute.methods import solve as answer
+
+    options = key_values(option or [])
+    for path in (out, plot):
+        if path is not None:
+            require_writable(path)
+    if plot is not None:
+        from qnroute.plot import require_plotting
+
+        require_plotting(plot)
+    stated = load_problem(problem)
+    with console.progress(f"{method} on {stated.name or 'the problem'}") as shown:
+        result = answer(stated, method, time_limit=time_limit, gap=gap, seed=seed, progress=shown, **options)
+    if out is not None:
+        result.save(out)
+    if as_json:
+        print(result.to_json(), end="")
+    elif out != "-":
+        _print_result(result)
+    if plot is not None:
+        from qnroute.plot import plot_result, save_figure
+
+        save_figure(plot_result(result), plot)
+    for text in result.remarks:
+        console.remark(text)
+
+
+def compare(
+    problems: Annotated[list[str], typer.Argument(metavar="PROBLEM...", help="Problem files.")],
+    methods: Annotated[str | None, typer.Option(help="Names, with commas.", metavar="A,B,...")] = None,
+    time_limit: Seconds = None,
+    seed: Seed = None,
+    out: Annotated[str | None, typer.Option(help="Write the table: .csv or .json", metavar="FILE")] = None,
+) -> None:
+    """Several methods on the same problems: value, share of the best proven bound, gap, seconds."""
+    from qnroute.benchmark.comparison import compare as run
+    from qnroute.benchmark.comparison import default_methods, require_table, write_table
+    from qnroute.formats import load_problem
+    from qnroute.methods import method
+
+    if out is not None:
+        require_table(out)
+    names = None if methods is None else [name.strip() for name in methods.split(",") if name.strip()]
+    for name in names or ():
+        method(name)
+    loaded = [load_problem(path) for path in problems]
+    rows = []
+    for stated in loaded:
+        with console.progress(f"comparing on {stated.name or 'the problem'}") as shown:
+            some = run(stated, names or default_methods(stated), time_limit=time_limit, seed=seed, progress=shown)
+        _print_comparison(stated.name, some)
+        rows += some
+    if out is not None:
+        write_table(rows, out)
+
+
+def check(
+    problem: Annotated[str, typer.Argument(metavar="PROBLEM", help="Problem file.")],
+    result: Annotated[str, typer.Argument(metavar="RESULT", help="Result file.")],
+) -> None:
+    """Verify a result file from its problem alone; exit 1 and the broken rule, if any."""
+    from qnroute.formats import load_problem, load_result
+    from qnroute.formats.results import verify
+
+    stated, claimed = load_problem(problem), load_result(result)
+    verdict = verify(stated, claimed)
+    if verdict.broken:
+        console.remark(f"{result}: " + "; ".join(verdict.broken))
+        raise typer.Exit(1)
+    gap = "no bound" if claimed.gap is None else f"gap {console.percent(claimed.gap)}"
+    print(f"{result}: holds; {len(claimed.routes) or len(claimed.links)} chosen, objective {verdict.objective:.9g}, {gap}")
+
+
+def key_values(pairs: list[str], what: str = "--option") -> dict[str, str]:
+    """The KEY=VALUE pairs of a command line."""
+    from qnroute.errors import ProblemError
+
+    broken = [pair for pair in pairs if not pair.partition("=")[0] or "=" not in pair]
+    if broken:
+        raise ProblemError([f"{what}: found {pair!r:.60}, expected KEY=VALUE" for pair in broken])
+    return {key: value for key, _, value in (pair.partition("=") for pair in pairs)}
+
+
+def _print_result(result) -> None:
+    rows = result.to_dict()["routes"]
+    proven = "no bound" if result.bound is None else f"bound {console.number(result.bound)}"
+    gap = "" if result.gap is None else f", gap {console.percent(result.gap)}"
+    print(
+        f"{result.problem.name or 'problem'}: {result.method}, {result.status}, "
+        f"objective {console.number(result.objective)}, {proven}{gap}, {result.seconds:.2f} s"
+    )
+    if result.problem.task == "link-selection":
+        console.table("", ["link"], [[" - ".join(pair)] for pair in result.allocation.links])
+        return
+    served = len({row["request"] for row in rows})
+    print(f"{served} of {len(result.problem.requests)} requests served by {len(rows)} routes")
+    if rows:
+        headings = ["request", "route", "probability", "fidelity", "value"]
+        cells = [
+            [row["request"], " - ".join(row["nodes"]), *(f"{row[name]:.4g}" for name in headings[2:])] for row in rows
+        ]
+        console.table("", headings, cells, numbers=headings[2:])
+
+
+def _print_comparison(name: str, rows) -> None:
+    headings = ["method", "value", "share of best bound", "gap", "seconds", "status"]
+    cells = [
+        [
+            row.method,
+            console.number(row.value),
+            console.percent(row.share),
+            console.percent(row.gap),
+            "-" if row.seconds is None else f"{row.seconds:.3f}",
+            row.status,
+        ]
+        for row in rows
+    ]
+    console.table(name, headings, cells, numbers=headings[1:5])

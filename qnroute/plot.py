@@ -1,0 +1,203 @@
+"""Maps: a network where its nodes are, and the routes of an answer drawn on it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import tempfile
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qnroute.errors import ProblemError, SolverError
+from qnroute.formats.writing import require_writable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from qnroute.network import Network
+    from qnroute.result import Result
+
+ENDINGS = (".png", ".svg", ".pdf")
+_NAMED_NODES = 60  # more names than this cannot be read
+_NAMED_ROUTES = 14  # more lines than this do not fit a legend
+_QUIET = "#b8bec6"
+_INK = "#30363d"
+
+
+def require_plotting(path: str) -> None:
+    """Refuse, before long work, a picture that could not be made after it."""
+    if os.path.splitext(path)[1] not in ENDINGS:
+        raise ProblemError(f"expected a name ending in {', '.join(ENDINGS)}", source=path)
+    if importlib.util.find_spec("matplotlib") is None:
+        raise SolverError("plots need matplotlib: pip install 'qnroute[plot]'")
+
+
+def plot_network(network: Network, ax: Axes | None = None) -> Axes:
+    """The network as a map; links drawn thicker where they have more channels."""
+    ax = _axes(ax)
+    xy, geographic = positions(network)
+    _draw_links(ax, network, xy)
+    _draw_nodes(ax, network, xy, np.zeros(network.n_nodes, bool))
+    return _finish(ax, network, xy, geographic, network.name)
+
+
+def plot_result(result: Result, ax: Axes | None = None) -> Axes:
+    """The routes (or selected links) of a result on the map of its network.
+
+    Routes that share a link run side by side; each has the colour of its request.
+    """
+    ax = _axes(ax)
+    network = result.problem.network
+    xy, geographic = positions(network)
+    _draw_links(ax, network, xy)
+    touched = np.zeros(network.n_nodes, bool)
+    if result.problem.task == "link-selection":
+        chosen = [(network.index[u], network.index[v]) for u, v in result.allocation.links]
+        for u, v in chosen:
+            ax.plot(*xy[[u, v]].T, color="#0b6fb8", linewidth=2.5, zorder=2)
+        touched[[end for pair in chosen for end in pair]] = True
+    else:
+        _draw_routes(ax, result, xy, touched)
+    _draw_nodes(ax, network, xy, touched)
+    gap = "" if result.gap is None else f", gap {100 * result.gap:.2g} %"
+    count = len(result.allocation.routes) or len(result.allocation.links)
+    title = f"{result.problem.name}: {result.method}, {count} chosen, objective {result.objective:.4g} ({result.status}{gap})"
+    return _finish(ax, network, xy, geographic, title)
+
+
+def save_figure(ax: Axes, path: str) -> None:
+    """Write the figure of `ax`, whole or not at all, and close it."""
+    import matplotlib.pyplot as plt
+
+    require_writable(path)
+    folder, name = os.path.split(os.path.abspath(path))
+    handle, draft = tempfile.mkstemp(suffix=os.path.splitext(name)[1], prefix=f".{name[:64]}.", dir=folder)
+    os.close(handle)
+    try:
+        ax.figure.savefig(draft, dpi=160, bbox_inches="tight", facecolor="white")
+        os.chmod(draft, 0o644)
+        os.replace(draft, path)
+    except OSError as error:
+        raise ProblemError(f"cannot be written: {error.strerror or error}", source=path) from None
+    finally:
+        if os.path.exists(draft):
+            os.unlink(draft)
+        plt.close(ax.figure)
+
+
+def positions(network: Network) -> tuple[np.ndarray, bool]:
+    """(n, 2) where to draw the nodes, and whether these are longitude and latitude.
+
+    Coordinates of the network where it has any; nodes without are put at the mean of their neighbours; a
+    network without any is laid out by its structure.
+    """
+    for columns, geographic in (((network.lon, network.lat), True), ((network.x, network.y), False)):
+        xy = np.column_stack(columns)
+        known = ~np.isnan(xy).any(axis=1)
+        if known.sum() > max(1, network.n_nodes // 2):
+            return _filled(network, xy, known), geographic
+    import networkx as nx
+
+    graph = nx.Graph()
+    graph.add_nodes_from(range(network.n_nodes))
+    graph.add_edges_from(zip(network.source.tolist(), network.target.tolist()))
+    made = nx.kamada_kawai_layout(graph) if 2 < network.n_nodes <= 150 else nx.spring_layout(graph, seed=0)
+    return np.array([made[i] for i in range(network.n_nodes)]).reshape(-1, 2), False
+
+
+def _filled(network: Network, xy: np.ndarray, known: np.ndarray) -> np.ndarray:
+    adjacency, xy, known = network.adjacency, xy.copy(), known.copy()
+    while not known.all():
+        before = known.copy()
+        for i in np.flatnonzero(~before):
+            near = adjacency.neighbour[adjacency.indptr[i] : adjacency.indptr[i + 1]]
+            near = near[before[near]]
+            if len(near):
+                xy[i], known[i] = xy[near].mean(axis=0), True
+        if (known == before).all():  # a part of the network without any coordinate
+            xy[~known], known[:] = np.nanmean(xy[known], axis=0), True
+    return xy
+
+
+def _axes(ax: Axes | None) -> Axes:
+    if ax is not None:
+        return ax
+    import matplotlib
+
+    if not os.environ.get("DISPLAY") and os.name == "posix":
+        matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=(11, 7.5))[1]
+
+
+def _draw_links(ax: Axes, network: Network, xy: np.ndarray) -> None:
+    from matplotlib.collections import LineCollection
+
+    lines = xy[np.column_stack([network.source, network.target])]
+    widths = np.minimum(0.6 + 0.4 * network.channels, 3.0)
+    ax.add_collection(LineCollection(lines, colors=_QUIET, linewidths=widths, zorder=1))
+
+
+def _draw_nodes(ax: Axes, network: Network, xy: np.ndarray, touched: np.ndarray) -> None:
+    degree = np.bincount(np.concatenate([network.source, network.target]), minlength=network.n_nodes)
+    station = np.array(["~" in name for name in network.node_ids]) & (degree == 2)  # inserted repeaters
+    size = np.where(station, 5.0, 26.0 if network.n_nodes <= _NAMED_NODES * 3 else 9.0)
+    colour = np.where(touched, _INK, "white")
+    ax.scatter(*xy.T, s=size, c=colour, edgecolors=_INK, linewidths=0.8, zorder=4)
+    named = np.flatnonzero(~station)
+    if len(named) > _NAMED_NODES:
+        return
+    for i in named.tolist():
+        ax.annotate(
+            network.node_ids[i][:24], xy[i], xytext=(4, 4), textcoords="offset points", fontsize=7, color=_INK, zorder=5
+        )
+
+
+def _draw_routes(ax: Axes, result: Result, xy: np.ndarray, touched: np.ndarray) -> None:
+    import matplotlib as mpl
+
+    network, routes = result.problem.network, result.allocation.routes
+    names = list(dict.fromkeys(route.request for route in routes))
+    palette = mpl.colormaps["tab20"] if len(names) <= 20 else mpl.colormaps["hsv"]
+    shade = {name: palette(i if len(names) <= 20 else i / len(names)) for i, name in enumerate(names)}
+    taken: dict[tuple[int, int], int] = {}
+    step = 0.0035 * np.ptp(xy, axis=0).max() if len(xy) > 1 else 0.0
+    for number, route in enumerate(routes):
+        nodes = [network.index[v] for v in route.nodes]
+        touched[[nodes[0], nodes[-1]]] = True
+        for leg, (u, v) in enumerate(zip(nodes, nodes[1:])):
+            pair = (min(u, v), max(u, v))
+            lane = taken[pair] = taken.get(pair, 0) + 1
+            along = xy[pair[1]] - xy[pair[0]]
+            across = np.array([-along[1], along[0]]) / max(np.hypot(*along), 1e-12)
+            shift = across * step * (lane // 2) * (1 if lane % 2 else -1)
+            label = f"{route.request}: {route.nodes[0]} - {route.nodes[-1]}" if leg == 0 and number < _NAMED_ROUTES else None
+            ax.plot(*(xy[[u, v]] + shift).T, color=shade[route.request], linewidth=1.8, zorder=3, label=label)
+    if routes:
+        more = len(routes) - _NAMED_ROUTES
+        title = f"and {more} more routes" if more > 0 else None
+        ax.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, title=title, title_fontsize=7)
+
+
+def _finish(ax: Axes, network: Network, xy: np.ndarray, geographic: bool, title: str) -> Axes:
+    ax.set_title(title, fontsize=10, loc="left")
+    if geographic:  # a degree of longitude is shorter than one of latitude
+        ax.set_aspect(1.0 / max(np.cos(np.radians(np.clip(np.mean(xy[:, 1]), -80, 80))), 0.1))
+        ax.set_xlabel("longitude", fontsize=8)
+        ax.set_ylabel("latitude", fontsize=8)
+        ax.tick_params(labelsize=7)
+    else:
+        ax.set_aspect("equal")
+        if np.isnan(network.x).all():
+            ax.set_xticks([])
+            ax.set_yticks([])
+        else:
+            ax.set_xlabel("x, km", fontsize=8)
+            ax.set_ylabel("y, km", fontsize=8)
+            ax.tick_params(labelsize=7)
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    ax.margins(0.05)
+    return ax

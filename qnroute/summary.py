@@ -1,0 +1,44 @@
+"""The figures of a network that people ask for first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from qnroute.fields import UNLIMITED
+from qnroute.network import Network
+
+
+def summarize(network: Network) -> dict[str, Any]:
+    """Size, connectedness, degrees, and the ranges of lengths, p and fidelity; ranges as text."""
+    n, m = network.n_nodes, network.n_links
+    joined = coo_array((np.ones(m), (network.source, network.target)), shape=(n, n))
+    parts = connected_components(joined, directed=False)[0] if n else 0
+    degree = np.bincount(np.concatenate([network.source, network.target]), minlength=n)
+    limited = network.memory[network.memory < UNLIMITED]
+    return {
+        "name": network.name,
+        "nodes": n,
+        "links": m,
+        "connected parts": int(parts),
+        "links at a node": _range(degree, "{:.0f}"),
+        "channels of a link": _range(network.channels, "{:.0f}"),
+        "memory of a node": _range(limited, "{:.0f}") if len(limited) else "no limit",
+        "length of a link, km": _range(network.length_km, "{:.1f}"),
+        "p of a link": _range(network.p, "{:.3g}"),
+        "fidelity of a link": _range(network.fidelity, "{:.4f}"),
+        "swap of a node": _range(network.swap, "{:.3g}"),
+    }
+
+
+def _range(values: np.ndarray, form: str) -> str:
+    known = values[~np.isnan(values)] if values.dtype.kind == "f" else values
+    if not len(known):
+        return "not known"
+    low, middle, high = (form.format(value) for value in (known.min(), np.median(known), known.max()))
+    text = low if low == high else f"{low} to {high}, median {middle}"
+    unknown = len(values) - len(known)
+    return text + (f" ({unknown} not known)" if unknown else "")

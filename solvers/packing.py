@@ -1,0 +1,164 @@
+"""Packing candidate routes to proof without looking at most of them: sifting, then reduced-cost fixing.
+
+The linear relaxation is solved over a few columns at a time, the rest being priced by one product with the
+duals y >= 0. With reduced costs r_j = c_j - a_j y, weak duality gives a bound by arithmetic alone,
+
+    U = sum_i b_i y_i + sum_j upper_j max(r_j, 0),
+
+and an allocation worth more than a known value z can use no column with r_j < z - U. The columns left, mostly
+few, go to HiGHS as an integer program. A request whose routes are not all listed has one more column, worth as
+much as its best unlisted route and free of capacity: if that column falls to the same test, listing more of its
+routes could not help either; otherwise its list is made longer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import highspy
+import numpy as np
+
+from qnroute.models.exports import to_highs
+from qnroute.models.linear import Matrix
+from qnroute.models.path_packing import PathPacking
+from qnroute.problem import Problem
+from qnroute.routes import RouteTable, enumerate_routes
+from qnroute.settings import Settings, Trace
+from qnroute.solvers.highs import CLOSED, cost_scale, nothing_to_gain, run, solve_matrix
+
+NEGLIGIBLE = 1e-8  # share of the known value that unlisted routes may add in all and still count as nothing
+_FIRST = 32  # routes listed for each request to begin with
+_LONGER = 8  # how many times longer a list becomes
+_START, _BATCH = 4, 2_000  # columns of each request at the start of sifting, and taken in per round
+_ROUNDING = 1e-9  # relative room left when columns are dropped, for rounding in r and U
+
+
+@dataclass(frozen=True)
+class Packing:
+    """The best packing found: route j of `table` used `times[j]` times; None where nothing beat what was known.
+
+    `reduced` are the reduced costs of the last relaxation; `unsettled` counts the requests whose unlisted routes
+    could still matter, which `bound` allows for.
+    """
+
+    table: RouteTable | None
+    times: np.ndarray | None
+    bound: float
+    reduced: np.ndarray
+    unsettled: int
+    trace: Trace
+    stopped: str | None
+
+
+def pack(problem: Problem, settings: Settings, known: float, *, max_routes: int, threads: int = 1) -> Packing:
+    """Pack routes, listing as many as the proof needs.
+
+    Parameters
+    ----------
+    known
+        Value of a known allocation; only better ones are looked for.
+    max_routes
+        Routes listed in all.
+    """
+    limit = np.full(len(problem.requests), _FIRST)
+    best = Packing(None, None, np.inf, np.zeros(0), len(problem.requests), [], None)
+    while True:
+        table = enumerate_routes(problem, per_request=limit, settings=settings)
+        model = PathPacking(problem, table, with_rest=True)
+        best, known = _round(model, settings, known, best, threads)
+        rest = _rest(model)
+        unsettled = (best.reduced >= _cut(known, best.bound))[len(table) :] & (rest > NEGLIGIBLE * abs(known) / len(rest))
+        best = replace(best, unsettled=int(unsettled.sum()))
+        longer = _longer(limit, unsettled, table, max_routes)
+        if best.stopped or best.bound - known <= CLOSED * abs(known) or (longer == limit).all():
+            return best
+        limit = longer
+
+
+def _round(
+    model: PathPacking, settings: Settings, known: float, best: Packing, threads: int
+) -> tuple[Packing, float]:
+    """Relaxation, fixing and integer program over the routes listed so far; and the value known afterwards."""
+    count = len(model.routes)
+    bound, reduced = _sifted(model, settings)
+    bound = min(bound, best.bound)
+    trace = [*best.trace, (settings.elapsed(), known, bound if np.isfinite(bound) else None)]
+    if settings.progress is not None:
+        settings.progress(*trace[-1])
+    needed = reduced >= _cut(known, bound)
+    kept = np.flatnonzero(needed[:count])
+    outcome = solve_matrix(restricted(model.matrix, kept), settings, threads=threads)
+    # a better allocation uses kept columns only, and what the rest columns still in play stand for
+    bound = min(bound, max(outcome.bound, known) + _rest(model)[needed[count:]].sum())
+    table, times = best.table, best.times
+    if outcome.values is not None:
+        found = np.zeros(count, dtype=np.int64)
+        found[kept] = np.rint(outcome.values).astype(np.int64)
+        if (worth := float(model.routes.value @ found)) > known:
+            known, table, times = worth, model.routes, found
+    return Packing(table, times, bound, reduced, 0, trace + outcome.trace, outcome.stopped), known
+
+
+def _cut(known: float, bound: float) -> float:
+    """Columns of a smaller reduced cost cannot be part of anything better than what is known."""
+    return known - bound - _ROUNDING * max(abs(bound), abs(known))
+
+
+def _rest(model: PathPacking) -> np.ndarray:
+    """(K,) the most that unlisted routes of each request could add."""
+    return model.columns["rest"].of(model.matrix.cost * model.matrix.upper)
+
+
+def restricted(matrix: Matrix, columns: np.ndarray) -> Matrix:
+    """The program over some of its columns, the others being 0."""
+    a = matrix.a[:, columns]
+    parts = {name: getattr(matrix, name)[columns] for name in ("cost", "lower", "upper", "integer")}
+    return replace(matrix, a=a, **parts)
+
+
+def _longer(limit: np.ndarray, more: np.ndarray, table: RouteTable, max_routes: int) -> np.ndarray:
+    """The limits with those of the requests marked raised, as far as `max_routes` allows."""
+    if not more.any():
+        return limit
+    room = max_routes - np.bincount(table.request, minlength=len(limit))[~more].sum()
+    raised = np.minimum(limit * _LONGER, room // more.sum())
+    return np.where(more, np.maximum(raised, limit), limit)
+
+
+def _sifted(model: PathPacking, settings: Settings) -> tuple[float, np.ndarray]:
+    """The bound U of the relaxation and the reduced cost of every column that goes with it."""
+    matrix = model.matrix
+    bound, reduced = np.inf, np.full(len(matrix.cost), np.inf)
+    if nothing_to_gain(matrix):
+        return 0.0, np.zeros(len(matrix.cost))
+    scale = cost_scale(matrix)
+    rank = np.arange(len(model.routes)) - np.searchsorted(model.routes.request, model.routes.request)
+    inside = np.concatenate([rank < _START, np.ones(len(matrix.cost) - len(rank), bool)])
+    start = np.flatnonzero(inside)
+    relaxed = replace(matrix, integer=np.zeros_like(matrix.integer))
+    highs = to_highs(restricted(relaxed, start), scale=scale)
+    while True:
+        run(highs, settings)
+        if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            return bound, reduced
+        duals = np.maximum(np.array(highs.getSolution().row_dual) * scale, 0.0)
+        prices = matrix.cost - matrix.a.T @ duals
+        weak = float(matrix.row_upper @ duals + matrix.upper @ np.maximum(prices, 0.0))
+        if weak < bound:
+            bound, reduced = weak, prices
+        wanted = np.flatnonzero(~inside & (prices > _ROUNDING * scale))
+        if not len(wanted):
+            return bound, reduced
+        wanted = wanted[np.argsort(-prices[wanted], kind="stable")[:_BATCH]]
+        inside[wanted] = True
+        _add_columns(highs, relaxed, wanted, scale)
+
+
+def _add_columns(highs: highspy.Highs, matrix: Matrix, columns: np.ndarray, scale: float) -> None:
+    part = restricted(matrix, columns)
+    a = part.a
+    highs.addCols(
+        len(columns), part.cost / scale, part.lower, part.upper, a.nnz, a.indptr[:-1].astype(np.int32),
+        a.indices.astype(np.int32), a.data,
+    )  # fmt: skip
+    highs.setOptionValue("simplex_strategy", 4)  # primal: the basis at hand stays feasible when columns come in
