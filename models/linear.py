@@ -35,14 +35,17 @@ class Block:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Entries along each axis."""
         return tuple(len(labels) for _, labels in self.axes)
 
     @property
     def size(self) -> int:
+        """Entries in all."""
         return int(np.prod(self.shape, dtype=np.int64))
 
     @property
     def stop(self) -> int:
+        """The number after the block's last."""
         return self.start + self.size
 
     @property
@@ -99,10 +102,12 @@ class LinearModel:
 
     @property
     def n_columns(self) -> int:
+        """Columns of all blocks."""
         return sum(block.size for block in self.columns.values())
 
     @property
     def n_rows(self) -> int:
+        """Rows of all blocks."""
         return sum(block.size for block in self.rows.values())
 
     def decode(self, values: np.ndarray) -> Allocation:

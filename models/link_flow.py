@@ -167,7 +167,7 @@ class LinkFlow(LinearModel):
     def _add_gain(self) -> None:
         """g: the probability carried, in units of `reach`, the best with which each arc's tail can be reached."""
         problem, network = self.problem, self.problem.network
-        count, arcs = len(self.commodity), len(self.tail)
+        count = len(self.commodity)
         costs = path_costs(problem)
         weight = problem.weights[self.commodity]
         # entering v: p * swap_v, or p alone at the target; reached[c, v] counts v's own swap

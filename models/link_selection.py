@@ -1,6 +1,6 @@
 """LinkSelection: paper A's equations 2 and 3, read as the degree-bounded selection of links that they state.
 
-    max sum_e s_e x_e    subject to    sum_{e at i} x_e <= b_i for every node i,    x_e in {0, 1}
+max sum_e s_e x_e    subject to    sum_{e at i} x_e <= b_i for every node i,    x_e in {0, 1}
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class LinkSelection(LinearModel):
             self.add_entries(row[row >= 0], x.index[row >= 0], 1.0)
 
     def decode(self, values: np.ndarray) -> Allocation:
+        """The links with x = 1."""
         network = self.problem.network
         chosen = np.flatnonzero(self.columns["x"].of(values) > 0.5)
         names = network.node_ids

@@ -2,7 +2,7 @@
 
     max sum_r v_r z_r    subject to    sum_{r of k} z_r <= routes_k          for every request k
                                        sum_{r through e} z_r <= channels_e   for every link e
-                                       sum_r qubits_ir z_r <= memory_i       for every node i (1 at ends, 2 where passing)
+                                       sum_r qubits_ir z_r <= memory_i       for every node i (1 at an end, 2 passing)
                                        sum_{r leaving i} z_r <= b_i          for every bounded node i,   z_r integer
 
 v_r is the exact value of the route, so products of probabilities need no linearization. With every useful
@@ -67,6 +67,7 @@ class PathPacking(LinearModel):
         return float(allowed @ self.routes.rest)
 
     def decode(self, values: np.ndarray) -> Allocation:
+        """Each route as often as its z says."""
         return self.routes.allocation(np.rint(self.columns["z"].of(values)).astype(np.int64))
 
     def _most_times(self, allowed: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ and works on the names of nodes, one rule after the other.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -119,7 +120,7 @@ def _check_route(problem: Problem, route: Route, place: str) -> None:
     twice = [node for node, times in Counter(nodes).items() if times > 1]
     if twice:
         raise InfeasibleAllocation("simple path", place, f"visits {brief(twice[0])} more than once")
-    for u, v in zip(nodes, nodes[1:]):
+    for u, v in itertools.pairwise(nodes):
         if (index[u], index[v]) not in problem.network.link_index:
             raise InfeasibleAllocation("link", place, f"no link joins {brief(u)} and {brief(v)}")
     most = problem.rules.max_hops
@@ -154,7 +155,7 @@ def _check_memory(problem: Problem, routes: Sequence[Route]) -> None:
     used: Counter[str] = Counter()
     for route in routes:
         used.update({route.nodes[0]: 1, route.nodes[-1]: 1})
-        used.update({node: 2 for node in route.nodes[1:-1]})
+        used.update(dict.fromkeys(route.nodes[1:-1], 2))
     for node, qubits in used.items():
         memory = problem.network.memory[problem.network.index[node]]
         if qubits > memory:

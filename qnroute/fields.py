@@ -7,9 +7,11 @@ and `column_faults` reads the same bounds where a network is made from whole col
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import functools
-from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, get_type_hints
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, ParamSpec, TypeVar, get_type_hints
 
 import numpy as np
 import pydantic
@@ -21,6 +23,9 @@ from qnroute.errors import ProblemError
 UNLIMITED = 2**62  # stands for "no limit" in integer columns
 LARGEST = 2**53 - 1  # the largest integer that every JSON reader keeps exact
 LONGEST_ID = 1000
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 # numpy scalars are welcome wherever a Python number is
 _plain = BeforeValidator(lambda value: value.item() if isinstance(value, np.generic) else value)
@@ -149,3 +154,28 @@ def describe(interval: Interval) -> str:
     if high is None or high == LARGEST:
         return f"more than {low}" if interval.gt is not None else f"at least {low}"
     return f"in {'(' if interval.gt is not None else '['}{low}, {high}]"
+
+
+def chosen(option: str, name: Any, table: Mapping[str, Any]) -> Any:
+    """The entry of `table` called `name`, or a `ProblemError` that lists what there is."""
+    if isinstance(name, str) and name in table:
+        return table[name]
+    close = difflib.get_close_matches(str(name).lower().replace("_", "-"), table, n=1, cutoff=0.5)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    raise ProblemError(f"{option}: found {brief(name)}, expected one of {', '.join(table)}{hint}")
+
+
+def checked(function: Callable[_P, _T]) -> Callable[_P, _T]:
+    """`function` with its arguments validated by their annotations; a `ProblemError` names those that do not fit."""
+    settings = pydantic.ConfigDict(arbitrary_types_allowed=True, validate_default=True)
+    validated = pydantic.validate_call(function, config=settings)
+    names = list(inspect.signature(function).parameters)
+
+    @functools.wraps(function)
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return validated(*args, **kwargs)
+        except pydantic.ValidationError as error:
+            raise ProblemError(faults_of(error, prefix=function.__name__, positional=names)) from None
+
+    return call

@@ -7,7 +7,7 @@ options common to all (`Options`), each a number or a range ``(low, high)`` to d
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple
 
@@ -17,8 +17,8 @@ from pydantic import Strict, WrapValidator
 
 from qnroute import fields
 from qnroute.errors import ProblemError
-from qnroute.fields import record
-from qnroute.hardware import AnyPreset, checked, chosen
+from qnroute.fields import checked, chosen, record
+from qnroute.hardware import AnyPreset
 from qnroute.network import LINK_COLUMNS, NODE_COLUMNS, Network
 from qnroute.problem import Request
 
@@ -215,6 +215,7 @@ def requests(
     routes: Annotated[fields.PositiveCount, _DRAWN] = 1,
     distinct: _Flag = False,
     same_component: _Flag = True,
+    among: Sequence[str] | None = None,
 ) -> list[Request]:
     """`count` requests r1, r2, ... between pairs of nodes drawn uniformly.
 
@@ -226,6 +227,8 @@ def requests(
         No two requests between the same two nodes.
     same_component
         Only between nodes that some route joins.
+    among
+        Only between these nodes; all of them if not given.
 
     Raises
     ------
@@ -235,6 +238,8 @@ def requests(
     rng = np.random.default_rng(seed)
     links = np.column_stack([network.source, network.target])
     label = _components(network.n_nodes, links) if same_component else np.zeros(network.n_nodes, dtype=np.int64)
+    if among is not None:
+        label = _only(network, among, label)
     pairs = _node_pairs(label, count, distinct, rng)
     columns = [values.draw(rng, count).tolist() for values in (weight, min_fidelity, routes)]
     ids = network.node_ids
@@ -242,6 +247,16 @@ def requests(
         Request(f"r{k}", ids[source], ids[target], *values)
         for k, ((source, target), *values) in enumerate(zip(pairs.tolist(), *columns), start=1)
     ]
+
+
+def _only(network: Network, among: Sequence[str], label: np.ndarray) -> np.ndarray:
+    """The labels with every node that is not named put in a part of its own, where it finds no partner."""
+    unknown = [name for name in among if name not in network.index]
+    if unknown:
+        raise ProblemError([f"among: no node is called {fields.brief(name)}" for name in unknown])
+    apart = np.ones(len(label), dtype=bool)
+    apart[[network.index[name] for name in among]] = False
+    return np.where(apart, len(label) + np.arange(len(label)), label)
 
 
 # --- from a sketch to a network ---

@@ -5,10 +5,8 @@ The figures stand in ``catalog/hardware.json``, each with its source; here is on
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib.resources
-import inspect
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -21,9 +19,8 @@ import pydantic
 from numpy.typing import ArrayLike
 
 from qnroute import fields
-from qnroute.errors import ProblemError
 from qnroute.fidelity import fidelity_of, werner
-from qnroute.fields import Positive
+from qnroute.fields import Positive, checked, chosen
 from qnroute.network import Network
 
 # Fibre length over great-circle distance, for networks whose lengths were measured on the map: median and
@@ -54,22 +51,6 @@ class LinkFigures(NamedTuple):
     fidelity: np.ndarray | float  # of a fresh pair, when its herald arrives
     rate_hz: np.ndarray | float  # pairs per second of a channel that never rests
     loss_db: np.ndarray | float  # of the whole fibre
-
-
-def checked(function: Callable[_P, _T]) -> Callable[_P, _T]:
-    """`function` with its arguments validated by their annotations; a `ProblemError` names those that do not fit."""
-    settings = pydantic.ConfigDict(arbitrary_types_allowed=True, validate_default=True)
-    validated = pydantic.validate_call(function, config=settings)
-    names = list(inspect.signature(function).parameters)
-
-    @functools.wraps(function)
-    def call(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-        try:
-            return validated(*args, **kwargs)
-        except pydantic.ValidationError as error:
-            raise ProblemError(fields.faults_of(error, prefix=function.__name__, positional=names)) from None
-
-    return call
 
 
 def _lengths(length_km: Any) -> np.ndarray:
@@ -203,7 +184,7 @@ class Preset:
         notes = [note for note in network.notes if not note.startswith(origin)]  # those of an earlier preset are stale
         stretched = f", {factor:g} km of fibre per km of link" if factor != 1 else ""
         notes.append(f"{origin} {self.id} ({self.title}), slot {slot:g} s{stretched}")
-        places = {remark: named(network, np.flatnonzero(links)) for remark, links in remarks.items()}
+        places = {remark: network.link_names(np.flatnonzero(links)) for remark, links in remarks.items()}
         return notes + [f"{remark}: {links}" for remark, links in places.items() if links]
 
     def to_dict(self) -> dict[str, Any]:
@@ -358,18 +339,3 @@ def _pair_fidelity(f: Mapping[str, float]) -> float:
 
 
 # --- for the modules that build networks with a preset, too ---
-
-
-def chosen(option: str, name: Any, table: Mapping[str, Any]) -> Any:
-    """The entry of `table` called `name`, or a `ProblemError` that lists what there is."""
-    if isinstance(name, str) and name in table:
-        return table[name]
-    close = difflib.get_close_matches(str(name).lower().replace("_", "-"), table, n=1, cutoff=0.5)
-    hint = f" (did you mean {close[0]}?)" if close else ""
-    raise ProblemError(f"{option}: found {fields.brief(name)}, expected one of {', '.join(table)}{hint}")
-
-
-def named(network: Network, links: np.ndarray) -> str:
-    """Links by name, for notes; of many only the first."""
-    names = ", ".join(network.link_name(e) for e in links[:NAMED])
-    return names + (f" and {len(links) - NAMED} more" if len(links) > NAMED else "")

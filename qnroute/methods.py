@@ -6,7 +6,6 @@ register methods through the entry-point group ``qnroute.methods``: each entry i
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.metadata
 import math
@@ -72,7 +71,9 @@ class Option:
         return math.isfinite(value) and above and (self.high is None or value <= self.high)
 
     def _refused(self, given: Any) -> ProblemError:
-        return ProblemError(f"option {self.name}: found {_brief(given)}, expected {self.expected}")
+        from qnroute.fields import brief
+
+        return ProblemError(f"option {self.name}: found {brief(given)}, expected {self.expected}")
 
     @property
     def expected(self) -> str:
@@ -111,12 +112,14 @@ class Method:
 
     def settled(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """All options with their values; unknown ones are refused by name."""
+        from qnroute.fields import brief
+
         known = {option.name: option for option in self.options}
         faults, values = [], {option.name: option.default for option in self.options}
         for name, value in given.items():
             if name not in known:
                 there_are = f"it has {', '.join(known)}" if known else "it has none"
-                faults.append(f"method {self.name} has no option {_brief(name)}; {there_are}")
+                faults.append(f"method {self.name} has no option {brief(name)}; {there_are}")
                 continue
             try:
                 values[name] = known[name].parse(value)
@@ -217,12 +220,9 @@ def method(name: str) -> Method:
     ProblemError
         With the nearest names, where there is none.
     """
-    known = registered()
-    if name not in known:
-        near = difflib.get_close_matches(str(name)[:100], known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-        raise ProblemError(f"method: no method is called {_brief(name)}; {hint}")
-    return known[name]
+    from qnroute.fields import chosen
+
+    return chosen("method", name, registered())
 
 
 def solve(
@@ -259,11 +259,12 @@ def solve(
     SolverError
         The method cannot state the problem, or its solver failed; `NoAnswer` if time ran out with nothing found.
     """
+    from qnroute.fields import brief
     from qnroute.problem import Problem
     from qnroute.settings import Settings
 
     if not isinstance(problem, Problem):
-        raise ProblemError(f"problem: expected a Problem, found {_brief(problem)}")
+        raise ProblemError(f"problem: expected a Problem, found {brief(problem)}")
     chosen = _method(method)
     settled = chosen.settled(options)
     if problem.task not in chosen.tasks:
@@ -322,8 +323,3 @@ def _unavailable(name: str, reason: str) -> Callable[..., Answer]:
         raise SolverError(f"method {name} is not available: {reason}")
 
     return refuse
-
-
-def _brief(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else text[:40] + "..."

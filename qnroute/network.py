@@ -177,9 +177,7 @@ class Network:
         sizes = {Node: (NODE_COLUMNS, len(ids), "nodes"), Link: (LINK_COLUMNS, len(source), "links")}
         made: dict[type, dict[str, np.ndarray]] = {}
         for kind, (names, size, where) in sizes.items():
-            made[kind] = {
-                field: _broadcast(kind, field, columns.get(field), size, where) for field in names
-            }
+            made[kind] = {field: _broadcast(kind, field, columns.get(field), size, where) for field in names}
             for field, values in made[kind].items():
                 faults += fields.column_faults(kind, field, values, where)
         faults += [f"links[{i}].p: missing, but required" for i in np.flatnonzero(np.isnan(made[Link]["p"]))]
@@ -200,10 +198,12 @@ class Network:
 
     @property
     def n_nodes(self) -> int:
+        """Number of nodes."""
         return len(self.node_ids)
 
     @property
     def n_links(self) -> int:
+        """Number of links."""
         return len(self.source)
 
     @cached_property
@@ -242,6 +242,11 @@ class Network:
         """``A-B``, for messages."""
         ends = self.node_ids[self.source[link]], self.node_ids[self.target[link]]
         return "-".join(fields.brief_name(end) for end in ends)
+
+    def link_names(self, links: Sequence[int], most: int = 20) -> str:
+        """Several links by name; of many only the first."""
+        names = ", ".join(self.link_name(e) for e in links[:most])
+        return names + (f" and {len(links) - most} more" if len(links) > most else "")
 
     def nodes(self) -> Iterator[Node]:
         """The rows of the node table."""
@@ -298,9 +303,7 @@ class Network:
             return {key: value for key, value in attributes.items() if key in names}
 
         nodes = [{**known(Node, data), "id": str(node)} for node, data in graph.nodes(data=True)]
-        links = [
-            {**known(Link, data), "source": str(u), "target": str(v)} for u, v, data in graph.edges(data=True)
-        ]
+        links = [{**known(Link, data), "source": str(u), "target": str(v)} for u, v, data in graph.edges(data=True)]
         notes = [f"attributes not used: {', '.join(sorted(ignored))}"] if ignored else []
         return cls(nodes, links, name=str(graph.graph.get("name", "")), notes=notes)
 

@@ -205,7 +205,19 @@ def _traced(node, parent, ends, lengths):
 
 @njit(cache=True)
 def _best_first(
-    indptr, neighbour, link, link_cost, node_cost, link_noise, source, target, count, max_cost, max_noise, max_hops, most
+    indptr,
+    neighbour,
+    link,
+    link_cost,
+    node_cost,
+    link_noise,
+    source,
+    target,
+    count,
+    max_cost,
+    max_noise,
+    max_hops,
+    most,
 ):
     n = indptr.size - 1
     cost_left = _completions(indptr, neighbour, link, link_cost, node_cost, target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import os
 import tempfile
 from typing import TYPE_CHECKING
@@ -62,7 +63,8 @@ def plot_result(result: Result, ax: Axes | None = None) -> Axes:
     _draw_nodes(ax, network, xy, touched)
     gap = "" if result.gap is None else f", gap {100 * result.gap:.2g} %"
     count = len(result.allocation.routes) or len(result.allocation.links)
-    title = f"{result.problem.name}: {result.method}, {count} chosen, objective {result.objective:.4g} ({result.status}{gap})"
+    found = f"{count} chosen, objective {result.objective:.4g} ({result.status}{gap})"
+    title = f"{result.problem.name}: {result.method}, {found}"
     return _finish(ax, network, xy, geographic, title)
 
 
@@ -108,13 +110,16 @@ def positions(network: Network) -> tuple[np.ndarray, bool]:
 
 def _filled(network: Network, xy: np.ndarray, known: np.ndarray) -> np.ndarray:
     adjacency, xy, known = network.adjacency, xy.copy(), known.copy()
+    reach = 0.02 * np.ptp(xy[known], axis=0).max()
     while not known.all():
         before = known.copy()
         for i in np.flatnonzero(~before):
             near = adjacency.neighbour[adjacency.indptr[i] : adjacency.indptr[i + 1]]
             near = near[before[near]]
             if len(near):
-                xy[i], known[i] = xy[near].mean(axis=0), True
+                turn = 2.4 * i  # beside the neighbours, each at an angle of its own
+                xy[i] = xy[near].mean(axis=0) + reach * np.array([np.cos(turn), np.sin(turn)])
+                known[i] = True
         if (known == before).all():  # a part of the network without any coordinate
             xy[~known], known[:] = np.nanmean(xy[known], axis=0), True
     return xy
@@ -143,9 +148,9 @@ def _draw_links(ax: Axes, network: Network, xy: np.ndarray) -> None:
 def _draw_nodes(ax: Axes, network: Network, xy: np.ndarray, touched: np.ndarray) -> None:
     degree = np.bincount(np.concatenate([network.source, network.target]), minlength=network.n_nodes)
     station = np.array(["~" in name for name in network.node_ids]) & (degree == 2)  # inserted repeaters
-    size = np.where(station, 5.0, 26.0 if network.n_nodes <= _NAMED_NODES * 3 else 9.0)
+    size = np.where(station, 2.0, 26.0 if network.n_nodes <= _NAMED_NODES * 3 else 9.0)
     colour = np.where(touched, _INK, "white")
-    ax.scatter(*xy.T, s=size, c=colour, edgecolors=_INK, linewidths=0.8, zorder=4)
+    ax.scatter(*xy.T, s=size, c=colour, edgecolors=np.where(station, _QUIET, _INK), linewidths=0.8, zorder=4)
     named = np.flatnonzero(~station)
     if len(named) > _NAMED_NODES:
         return
@@ -167,18 +172,22 @@ def _draw_routes(ax: Axes, result: Result, xy: np.ndarray, touched: np.ndarray) 
     for number, route in enumerate(routes):
         nodes = [network.index[v] for v in route.nodes]
         touched[[nodes[0], nodes[-1]]] = True
-        for leg, (u, v) in enumerate(zip(nodes, nodes[1:])):
+        for leg, (u, v) in enumerate(itertools.pairwise(nodes)):
             pair = (min(u, v), max(u, v))
             lane = taken[pair] = taken.get(pair, 0) + 1
             along = xy[pair[1]] - xy[pair[0]]
             across = np.array([-along[1], along[0]]) / max(np.hypot(*along), 1e-12)
             shift = across * step * (lane // 2) * (1 if lane % 2 else -1)
-            label = f"{route.request}: {route.nodes[0]} - {route.nodes[-1]}" if leg == 0 and number < _NAMED_ROUTES else None
+            label = (
+                f"{route.request}: {route.nodes[0]} - {route.nodes[-1]}"
+                if leg == 0 and number < _NAMED_ROUTES
+                else None
+            )
             ax.plot(*(xy[[u, v]] + shift).T, color=shade[route.request], linewidth=1.8, zorder=3, label=label)
     if routes:
-        more = len(routes) - _NAMED_ROUTES
-        title = f"and {more} more routes" if more > 0 else None
-        ax.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, title=title, title_fontsize=7)
+        if (more := len(routes) - _NAMED_ROUTES) > 0:
+            ax.plot([], [], " ", label=f"and {more} more")
+        ax.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
 
 
 def _finish(ax: Axes, network: Network, xy: np.ndarray, geographic: bool, title: str) -> Axes:

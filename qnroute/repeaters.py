@@ -8,8 +8,8 @@ import numpy as np
 
 from qnroute import fields
 from qnroute.errors import ProblemError
-from qnroute.fields import UNLIMITED, Positive
-from qnroute.hardware import WORTHLESS, AnyPreset, Preset, checked, named
+from qnroute.fields import UNLIMITED, Positive, checked
+from qnroute.hardware import WORTHLESS, AnyPreset, Preset
 from qnroute.network import LINK_COLUMNS, NODE_COLUMNS, Network
 
 MOST_STATIONS = 1_000_000
@@ -169,4 +169,4 @@ def _notes(network: Network, segments: np.ndarray, every_km: float, preset: Pres
         f"{(segments > 1).sum()}; their segments built with hardware preset {preset.id}, slot {slot:g} s"
     ]
     unknown = np.flatnonzero(np.isnan(network.length_km))
-    return notes + ([f"length unknown, no stations: {named(network, unknown)}"] if unknown.size else [])
+    return notes + ([f"length unknown, no stations: {network.link_names(unknown)}"] if unknown.size else [])

@@ -1,0 +1,1 @@
+"""Who answers: exact solvers, simple methods, and the ways to other modelling libraries."""

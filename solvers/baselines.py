@@ -69,6 +69,7 @@ class Residual:
         )
 
     def allocation(self) -> Allocation:
+        """The routes taken so far."""
         return Allocation(tuple(self.taken))
 
 

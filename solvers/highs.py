@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 import highspy
 import numpy as np
 
-from qnroute.allocation import Allocation
 from qnroute.errors import NoAnswer, SolverError
 from qnroute.models.exports import to_highs
 from qnroute.models.linear import LinearModel, Matrix

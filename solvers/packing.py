@@ -67,7 +67,9 @@ def pack(problem: Problem, settings: Settings, known: float, *, max_routes: int,
         model = PathPacking(problem, table, with_rest=True)
         best, known = _round(model, settings, known, best, threads)
         rest = _rest(model)
-        unsettled = (best.reduced >= _cut(known, best.bound))[len(table) :] & (rest > NEGLIGIBLE * abs(known) / len(rest))
+        unsettled = (best.reduced >= _cut(known, best.bound))[len(table) :] & (
+            rest > NEGLIGIBLE * abs(known) / len(rest)
+        )
         best = replace(best, unsettled=int(unsettled.sum()))
         longer = _longer(limit, unsettled, table, max_routes)
         if best.stopped or best.bound - known <= CLOSED * abs(known) or (longer == limit).all():
@@ -75,9 +77,7 @@ def pack(problem: Problem, settings: Settings, known: float, *, max_routes: int,
         limit = longer
 
 
-def _round(
-    model: PathPacking, settings: Settings, known: float, best: Packing, threads: int
-) -> tuple[Packing, float]:
+def _round(model: PathPacking, settings: Settings, known: float, best: Packing, threads: int) -> tuple[Packing, float]:
     """Relaxation, fixing and integer program over the routes listed so far; and the value known afterwards."""
     count = len(model.routes)
     bound, reduced = _sifted(model, settings)

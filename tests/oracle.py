@@ -12,17 +12,41 @@ FLOOR_TOLERANCE = 1e-9
 RELATIVE_TOLERANCE = 1e-6
 OBJECTIVES = ("expected-pairs", "log-success", "link-sum")
 STATUSES = ("optimal", "feasible", "heuristic", "time-limit", "infeasible")
-RESULT_FIELDS = ("format", "problem", "method", "status", "objective", "bound", "gap", "seconds",
-                 "routes", "links", "seed", "options", "trace", "versions")
+RESULT_FIELDS = (
+    "format",
+    "problem",
+    "method",
+    "status",
+    "objective",
+    "bound",
+    "gap",
+    "seconds",
+    "routes",
+    "links",
+    "seed",
+    "options",
+    "trace",
+    "versions",
+)
 
 
-def random_problem(rng: random.Random, *, objective: str | None = None, max_nodes: int = 7, max_links: int = 9,
-                   max_requests: int = 4, max_total_routes: int = 9) -> dict:
+def random_problem(
+    rng: random.Random,
+    *,
+    objective: str | None = None,
+    max_nodes: int = 7,
+    max_links: int = 9,
+    max_requests: int = 4,
+    max_total_routes: int = 9,
+) -> dict:
     """Draw a small allocation problem; `objective` is its kind, drawn too if not given."""
     kind = objective or rng.choice(OBJECTIVES)
-    problem = {"format": "qnroute.problem/1", "name": f"random-{rng.randrange(10**6)}",
-               "network": _random_network(rng, max_nodes, max_links, scored=0.6 if kind == "link-sum" else 0.2),
-               "requests": []}
+    problem = {
+        "format": "qnroute.problem/1",
+        "name": f"random-{rng.randrange(10**6)}",
+        "network": _random_network(rng, max_nodes, max_links, scored=0.6 if kind == "link-sum" else 0.2),
+        "requests": [],
+    }
     if rng.random() < 0.5:
         problem["task"] = "allocation"
     if kind != "expected-pairs" or rng.random() < 0.5:
@@ -43,8 +67,12 @@ def random_problem(rng: random.Random, *, objective: str | None = None, max_node
 
 def random_link_selection(rng: random.Random, *, max_nodes: int = 7, max_links: int = 10) -> dict:
     """Draw a small problem of task ``link-selection``."""
-    problem = {"format": "qnroute.problem/1", "name": f"selection-{rng.randrange(10**6)}", "task": "link-selection",
-               "network": _random_network(rng, max_nodes, max_links, scored=0.6)}
+    problem = {
+        "format": "qnroute.problem/1",
+        "name": f"selection-{rng.randrange(10**6)}",
+        "task": "link-selection",
+        "network": _random_network(rng, max_nodes, max_links, scored=0.6),
+    }
     if rng.random() < 0.3:
         problem["requests"] = []
     if rng.random() < 0.7:
@@ -76,8 +104,11 @@ def _random_network(rng, max_nodes, max_links, *, scored):
         tree = [(rng.choice(names[:i]), names[i]) for i in range(1, size)]
         pairs = tree + [pair for pair in pairs if pair not in tree]
     wanted = rng.randint(min(size - 2, max_links), max_links)
-    return {"name": "random", "nodes": nodes,
-            "links": [_random_link(rng, pair, rng.random() < scored) for pair in pairs[:wanted]]}
+    return {
+        "name": "random",
+        "nodes": nodes,
+        "links": [_random_link(rng, pair, rng.random() < scored) for pair in pairs[:wanted]],
+    }
 
 
 def _random_link(rng, pair, scored):
@@ -118,8 +149,10 @@ def _random_request(rng, problem, name, most_routes):
 
 def simple_routes(problem: dict, request: dict) -> list[tuple[str, ...]]:
     """All simple paths of a request that meet the rules on one route: the fidelity floor and the number of hops."""
-    near = {node["id"]: [b for pair in _links(problem) if node["id"] in pair for b in pair - {node["id"]}]
-            for node in problem["network"]["nodes"]}
+    near = {
+        node["id"]: [b for pair in _links(problem) if node["id"] in pair for b in pair - {node["id"]}]
+        for node in problem["network"]["nodes"]
+    }
     most_hops = _rule(problem, "max_hops")
     found, open_paths = [], [(request["source"],)]
     while open_paths:
@@ -140,8 +173,11 @@ def route_figures(problem: dict, request: dict, nodes) -> tuple[float, float, fl
     probability = math.prod(link["p"] for link in steps) * math.prod(swap[node] for node in nodes[1:-1])
     werner = math.prod((4 * link.get("fidelity", 1.0) - 1) / 3 for link in steps)
     objective = {"kind": "expected-pairs", "serve_reward": 10} | problem.get("objective", {})
-    worth = {"expected-pairs": probability, "link-sum": sum(map(_score, steps)),
-             "log-success": objective["serve_reward"] + (math.log(probability) if probability else -math.inf)}
+    worth = {
+        "expected-pairs": probability,
+        "link-sum": sum(map(_score, steps)),
+        "log-success": objective["serve_reward"] + (math.log(probability) if probability else -math.inf),
+    }
     return probability, (1 + 3 * werner) / 4, request.get("weight", 1.0) * worth[objective["kind"]]
 
 
@@ -196,8 +232,13 @@ def optimum(problem: dict) -> tuple[float, list]:
     choices = []  # per request: (value, route, what it takes), best first
     for request in requests:
         valued = [(route_figures(problem, request, nodes)[2], nodes) for nodes in simple_routes(problem, request)]
-        choices.append([(value, (request["id"], nodes), [item for item in _uses(nodes).items() if item[0] in room])
-                        for value, nodes in sorted(valued, reverse=True) if value > 0])
+        choices.append(
+            [
+                (value, (request["id"], nodes), [item for item in _uses(nodes).items() if item[0] in room])
+                for value, nodes in sorted(valued, reverse=True)
+                if value > 0
+            ]
+        )
     best = [0.0, []]
 
     def fits(use):
@@ -254,7 +295,8 @@ def violations(problem: dict, result: dict) -> list[str]:
         "format:": result["format"] != "qnroute.result/1",
         f"problem: name {problem.get('name')!r} expected, not": result["problem"].get("name") != problem.get("name"),
         "seconds:": not _is_number(result["seconds"]) or result["seconds"] < 0,
-        "trace: not [seconds, objective, bound]": any(len(entry) != 3 for entry in result["trace"] or ())}
+        "trace: not [seconds, objective, bound]": any(len(entry) != 3 for entry in result["trace"] or ()),
+    }
     faults += [f"{text} {result[text.split(':')[0]]!r}" for text, is_wrong in wrong.items() if is_wrong]
     return faults + _bound_faults(*(result[field] for field in ("status", "objective", "bound", "gap")))
 
@@ -272,8 +314,11 @@ def _allocation_faults(problem, result):
             continue
         request, nodes = requests[route["request"]], route["nodes"]
         figures = dict(zip(("probability", "fidelity", "value"), route_figures(problem, request, nodes)))
-        faults += [f"routes[{index}]: {name}: {route.get(name)} stated, {figure} recomputed"
-                   for name, figure in figures.items() if not _agree(route.get(name), figure)]
+        faults += [
+            f"routes[{index}]: {name}: {route.get(name)} stated, {figure} recomputed"
+            for name, figure in figures.items()
+            if not _agree(route.get(name), figure)
+        ]
         if figures["fidelity"] < request.get("min_fidelity", 0) - FLOOR_TOLERANCE:
             faults.append(f"routes[{index}]: min_fidelity: {figures['fidelity']} < {request['min_fidelity']}")
         if len(nodes) - 1 > most_hops:
@@ -314,8 +359,11 @@ def _selection_faults(problem, result):
 
 def _overused(room, used):
     """Where more is used than there is; what is not in `room` is unlimited."""
-    return [f"{what}: {sorted(where) if isinstance(where, frozenset) else where}: {amount} > {room[what, where]}"
-            for (what, where), amount in used.items() if amount > room.get((what, where), math.inf)]
+    return [
+        f"{what}: {sorted(where) if isinstance(where, frozenset) else where}: {amount} > {room[what, where]}"
+        for (what, where), amount in used.items()
+        if amount > room.get((what, where), math.inf)
+    ]
 
 
 def _bound_faults(status, objective, bound, gap):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from qnroute.cli import console
 from qnroute.cli.solving import key_values
 
-Range = Annotated[str, typer.Option(metavar="LOW[:HIGH]")]
+if TYPE_CHECKING:
+    from qnroute.network import Network
+    from qnroute.problem import Request
+
+DEFAULT_PRESET = "repeater"
 
 
 def register(app: typer.Typer) -> None:
@@ -47,14 +52,14 @@ def problem(
     from qnroute.problem import Objective, Problem, Rules
 
     require_writable(out)
-    made = _network(network, seed, hardware, repeaters, slot)
+    made, sites = _network(network, seed, hardware, repeaters, slot)
     columns = {"channels": channels, "memory": memory, "swap": swap}
     made = made.replace(**{field: value for field, value in columns.items() if value is not None})
     asked = {"weight": _range("weight", weight), "min_fidelity": _range("min-fidelity", min_fidelity)}
     asked["routes"] = _range("routes", routes, int)
     drawn = Problem(
         made,
-        [] if task == "link-selection" else _requests(network, made, requests, seed, asked),
+        [] if task == "link-selection" else _requests(network, made, sites, requests, seed, asked),
         objective=Objective(objective, serve_reward),
         rules=Rules(degree=degree, max_hops=max_hops),
         task=task,
@@ -81,27 +86,41 @@ def export(
         console.remark(f"wrote {path}")
 
 
-def _network(given: str, seed: int, hardware: str | None, repeaters: float | None, slot: float | None):
-    """A bundled or read network, or one generated where the text starts with a kind of topology."""
+def _network(
+    given: str, seed: int, hardware: str | None, repeaters: float | None, slot: float | None
+) -> tuple[Network, Sequence[str]]:
+    """A bundled or read network, or one generated where the text starts with a kind of topology; and its sites.
+
+    Repeater stations are not sites: nobody asks for entanglement there.
+    """
     from qnroute.formats import load_network
     from qnroute.generate import TOPOLOGIES, topology
+    from qnroute.repeaters import insert_repeaters
 
     kind, _, rest = given.partition(":")
     if kind not in TOPOLOGIES:
-        return load_network(given, hardware=hardware, repeater_km=repeaters, slot_s=slot)
+        sites = load_network(given, hardware=hardware, slot_s=slot).node_ids
+        return load_network(given, hardware=hardware, repeater_km=repeaters, slot_s=slot), sites
     options = {key: _number(value) for key, value in key_values(rest.split(",") if rest else [], given).items()}
-    if hardware is not None:
-        options["hardware"] = hardware
-    return topology(kind, seed=seed, **options)
+    equipment = {"hardware": hardware, "slot_s": slot}
+    made = topology(kind, seed=seed, **{key: value for key, value in equipment.items() if value is not None}, **options)
+    if repeaters is None:
+        return made, made.node_ids
+    return insert_repeaters(made, repeaters, hardware or DEFAULT_PRESET, slot_s=slot), made.node_ids
 
 
-def _requests(given: str, network, count: int | None, seed: int, asked: dict):
+def _requests(
+    given: str, network: Network, sites: Sequence[str], count: int | None, seed: int, asked: dict[str, Any]
+) -> Sequence[Request]:
     from qnroute import generate
     from qnroute.formats import load_demands
 
     if count is not None:
-        return generate.requests(network, count, seed=seed, **asked)
-    return load_demands(given).requests
+        return generate.requests(network, count, seed=seed, among=sites, **asked)
+    found = load_demands(given)
+    for note in found.notes:
+        console.remark(note)
+    return found.requests
 
 
 def _range(name: str, text: str, kind: type = float):

@@ -110,9 +110,7 @@ def _print_preset(entry: Preset) -> None:
     print(f"{entry.id}: {entry.title} ({entry.platform})")
     print(f"model: {entry.model}")
     print(f"slot: {entry.slot_s:g} s, {entry.slot_reason}; swap {entry.swap:g}; memory {entry.memory or 'not stated'}")
-    rows = [
-        [name, f"{figure.value:g}", f"{figure.citation} [{figure.ref}]"] for name, figure in entry.figures.items()
-    ]
+    rows = [[name, f"{figure.value:g}", f"{figure.citation} [{figure.ref}]"] for name, figure in entry.figures.items()]
     console.table("", ["figure", "value", "source"], rows, numbers=["value"])
     lengths = [1.0, 10.0, 25.0, 50.0, 100.0]
     made = entry.link(lengths)

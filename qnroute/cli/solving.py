@@ -102,7 +102,9 @@ def check(
         console.remark(f"{result}: " + "; ".join(verdict.broken))
         raise typer.Exit(1)
     gap = "no bound" if claimed.gap is None else f"gap {console.percent(claimed.gap)}"
-    print(f"{result}: holds; {len(claimed.routes) or len(claimed.links)} chosen, objective {verdict.objective:.9g}, {gap}")
+    print(
+        f"{result}: holds; {len(claimed.routes) or len(claimed.links)} chosen, objective {verdict.objective:.9g}, {gap}"
+    )
 
 
 def key_values(pairs: list[str], what: str = "--option") -> dict[str, str]:

@@ -94,8 +94,7 @@ class _Reading:
         self.said[_text(self._first(named, ("coords",)))] += 1
         if number(self._first(named, ("internal",))) == 0:
             self.external.append(label or key)
-        junction = bool(number(named.get("hyperedge")) or named.get("hyperedge") is True)
-        self.used.add("hyperedge")
+        junction = self._first(named, ("hyperedge",)) in (1, "1")
         return RawNode(key, label, lat, lon, x, y, junction, self._own(attributes, NODE_FIELDS))
 
     def link(self, source: str, target: str, attributes: Attributes) -> RawLink:

@@ -32,41 +32,48 @@ def merge_links(
         with different figures the shortest is kept.
     """
     loops = [names[u] for u, v in ends if u == v]
-    groups: dict[tuple[int, int], list[tuple[tuple[int, int], RawLink]]] = {}
+    groups: dict[tuple[int, int], _Group] = {}
     for (u, v), link in zip(ends, links):
         if u != v:
             groups.setdefault((min(u, v), max(u, v)), []).append(((u, v), link))
-    merged, both_ways, parallel, unlike = [], 0, [], []
-    for group in groups.values():
-        channels, two_way = _channels(group, directed)
-        called = f"{names[group[0][0][0]]}-{names[group[0][0][1]]}"
-        both_ways += two_way
-        if len(group) > (2 if two_way else 1):
-            parallel.append(called)
-        if any(_figures(link) != _figures(group[0][1]) for _, link in group):
-            unlike.append(called)
-        shortest = min((link for _, link in group), key=_by_length)
-        merged.append(dataclasses.replace(shortest, own={**shortest.own, "channels": channels}))
-    notes = []
-    if loops:
-        notes.append(f"dropped: {count(len(loops), 'link')} from a node to itself: {sample(loops)}")
-    if both_ways:
-        notes.append(f"merged: the two directions of {count(both_ways, 'link')}")
-    if parallel:
-        notes.append(f"merged: the parallels of {count(len(parallel), 'link')} into channels: {sample(parallel)}")
-    if unlike:
-        notes.append(f"doubtful: {count(len(unlike), 'link')} merged from unlike ones, shortest kept: {sample(unlike)}")
-    return merged, [group[0][0] for group in groups.values()], notes
+    merged = [_merged(group, directed) for group in groups.values()]
+    firsts = [group[0][0] for group in groups.values()]
+    return merged, firsts, _notes(loops, list(groups.values()), names, directed)
 
 
-def _channels(group: Sequence[tuple[tuple[int, int], RawLink]], directed: bool) -> tuple[int, bool]:
-    """Channels of a group of parallels, and whether it holds both directions of a directed file."""
-    by_direction: dict[tuple[int, int], int] = {}
+_Group = list[tuple[tuple[int, int], RawLink]]  # what joins the same two nodes: from where to where, and the link
+
+
+def _merged(group: _Group, directed: bool) -> RawLink:
+    per_direction = _by_direction(group).values()
+    channels = max(per_direction) if directed else sum(per_direction)
+    shortest = min((link for _, link in group), key=_by_length)
+    return dataclasses.replace(shortest, own={**shortest.own, "channels": channels})
+
+
+def _by_direction(group: _Group) -> dict[tuple[int, int], int]:
+    """Channels in each direction."""
+    channels: dict[tuple[int, int], int] = {}
     for direction, link in group:
-        by_direction[direction] = by_direction.get(direction, 0) + link.own.get("channels", 1)
-    if directed:
-        return max(by_direction.values()), len(by_direction) == 2
-    return sum(by_direction.values()), False
+        channels[direction] = channels.get(direction, 0) + link.own.get("channels", 1)
+    return channels
+
+
+def _notes(loops: list[str], groups: list[_Group], names: Sequence[str], directed: bool) -> list[str]:
+    """What was merged and dropped."""
+    two_way = [directed and len(_by_direction(group)) == 2 for group in groups]
+    called = ["-".join(names[end] for end in group[0][0]) for group in groups]
+    parallel = [name for name, group, two in zip(called, groups, two_way) if len(group) > 1 + two]
+    unlike = [
+        name for name, group in zip(called, groups) if any(_figures(link) != _figures(group[0][1]) for _, link in group)
+    ]
+    said = {
+        "dropped: {} from a node to itself": loops,
+        "merged: the parallels of {} into channels": parallel,
+        "doubtful: {} merged from unlike ones, shortest kept": unlike,
+    }
+    notes = [f"merged: the two directions of {count(sum(two_way), 'link')}"] if any(two_way) else []
+    return notes + [f"{text.format(count(len(of), 'link'))}: {sample(of)}" for text, of in said.items() if of]
 
 
 def _figures(link: RawLink) -> tuple:

@@ -18,7 +18,7 @@ from qnroute.formats.foreign import NETWORK_FORMAT, read_content
 from qnroute.formats.naming import distinct, name_nodes
 from qnroute.formats.raw import RawDemand, RawNetwork, count
 from qnroute.formats.reading import read_bytes, source_of
-from qnroute.formats.writing import write_text
+from qnroute.formats.writing import STANDARD, write_text
 from qnroute.hardware import Preset
 from qnroute.network import Network
 from qnroute.problem import Problem, Request
@@ -115,13 +115,13 @@ def _find(name_or_path: str | os.PathLike[str]) -> tuple[RawNetwork | Network | 
         raise ProblemError(_unknown(name_or_path, catalog.names()))
     content = read_bytes(name_or_path)
     try:
-        return read_content(content, name=path.stem or source, suffix=path.suffix), source
+        return read_content(content, name="" if name_or_path == STANDARD else path.stem, suffix=path.suffix), source
     except ProblemError as error:
         raise error.at(source) from None
 
 
 def _is_word(name: str) -> bool:
-    return bool(name) and name != "-" and not Path(name).suffix and Path(name).name == name and "\0" not in name
+    return name not in ("", STANDARD) and not Path(name).suffix and Path(name).name == name and "\0" not in name
 
 
 def _unknown(name: str, names: Sequence[str]) -> str:

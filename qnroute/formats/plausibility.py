@@ -59,7 +59,7 @@ def reach_doubts(links: Mapping[str, np.ndarray], cut: np.ndarray, called: Seque
         yield f"dropped: {_counted(lost)} out of reach of the hardware: {_listed(lost, called)}"
     mixed = ~cut & ~lost & (fidelity <= SEPARABLE)
     if mixed.any():
-        yield f"doubtful: {_counted(mixed)} too long to stay entangled, fidelity 0.5 or less: {_listed(mixed, called)}"
+        yield f"doubtful: {_counted(mixed)} not entangled, fidelity {SEPARABLE:g} or less: {_listed(mixed, called)}"
 
 
 def connection_doubts(n_nodes: int, ends: Sequence[tuple[int, int]]) -> Iterator[str]:
