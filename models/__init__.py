@@ -1,8 +1,39 @@
-"""What is written down: formulations of a problem as mixed-integer linear programs."""
+"""What is written down: formulations of a problem as mixed-integer linear programs.
 
-from qnroute.models.linear import Block, LinearModel, Matrix
-from qnroute.models.link_flow import LinkFlow
-from qnroute.models.link_selection import LinkSelection
-from qnroute.models.path_packing import PathPacking
+Each is loaded when it is first used.
+"""
 
-__all__ = ["Block", "LinearModel", "LinkFlow", "LinkSelection", "Matrix", "PathPacking"]
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_HOMES = {
+    "Block": "linear",
+    "LinearModel": "linear",
+    "LinkFlow": "link_flow",
+    "LinkSelection": "link_selection",
+    "Matrix": "linear",
+    "PathPacking": "path_packing",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'qnroute.models' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"qnroute.models.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+if TYPE_CHECKING:
+    from qnroute.models.linear import Block, LinearModel, Matrix
+    from qnroute.models.link_flow import LinkFlow
+    from qnroute.models.link_selection import LinkSelection
+    from qnroute.models.path_packing import PathPacking

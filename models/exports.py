@@ -39,9 +39,9 @@ def to_highs(matrix: Matrix, *, scale: float = 1.0) -> highspy.Highs:
         _clipped(matrix.upper, inf),
         _clipped(matrix.row_lower, inf),
         _clipped(matrix.row_upper, inf),
-        a.indptr.astype(np.int32),
-        a.indices.astype(np.int32),
-        a.data.astype(np.float64),
+        a.indptr,
+        a.indices,
+        a.data,
         matrix.integer.astype(np.int32),
     )
     if status == highspy.HighsStatus.kError:
@@ -50,7 +50,7 @@ def to_highs(matrix: Matrix, *, scale: float = 1.0) -> highspy.Highs:
 
 
 def _clipped(values: np.ndarray, inf: float) -> np.ndarray:
-    return np.clip(values, -inf, inf).astype(np.float64)
+    return np.clip(values, -inf, inf)
 
 
 def to_pyomo(model: LinearModel, *, scale: float = 1.0) -> pyo.ConcreteModel:

@@ -51,7 +51,7 @@ class Block:
     @property
     def index(self) -> np.ndarray:
         """Column or row numbers in the shape of the block."""
-        return np.arange(self.start, self.stop).reshape(self.shape)
+        return np.arange(self.start, self.stop, dtype=np.int32).reshape(self.shape)
 
     def of(self, values: np.ndarray) -> np.ndarray:
         """This block's part of a vector over all columns (or rows), in the shape of the block."""
@@ -135,23 +135,20 @@ class LinearModel:
         return block
 
     def add_entries(self, rows, columns, values) -> None:
-        """Append coefficients; the three broadcast against each other."""
-        rows, columns, values = np.broadcast_arrays(rows, columns, values)
+        """Append coefficients; the three broadcast against each other. Each (row, column) is given once."""
+        rows, columns, values = np.broadcast_arrays(rows, columns, np.asarray(values, dtype=float))
         self._refuse_huge(values.size, "coefficients")
         if not np.all(np.isfinite(values)):
             raise SolverError(f"{self.name}: a coefficient is not finite")
-        self._entries.append((rows.astype(np.int32).ravel(), columns.astype(np.int32).ravel(), values.ravel()))
+        self._entries.append((rows, columns, values))
 
     @cached_property
     def matrix(self) -> Matrix:
         """The whole program as arrays."""
-        empty = np.zeros(0)
         lower, upper, cost, integer = _joined(self._column_parts, 4)
         row_lower, row_upper = _joined(self._row_parts, 2)
-        rows, columns, values = (
-            [np.concatenate(part) for part in zip(*self._entries)] if self._entries else (empty, empty, empty)
-        )
-        a = scipy.sparse.coo_array((values, (rows, columns)), shape=(self.n_rows, self.n_columns), dtype=float).tocsc()
+        a = _compressed(self._entries, self.n_rows, self.n_columns)
+        self._entries, self._column_parts, self._row_parts = [], [], []  # a large model is held once, not twice
         return Matrix(cost, lower, upper, integer.astype(bool), row_lower, row_upper, a)
 
     def _refuse_huge(self, size: int, what: str) -> None:
@@ -223,3 +220,26 @@ def _flat(value, shape: tuple[int, ...]) -> np.ndarray:
 
 def _joined(parts: list[tuple[np.ndarray, ...]], width: int) -> list[np.ndarray]:
     return [np.concatenate(part) for part in zip(*parts)] if parts else [np.zeros(0)] * width
+
+
+def _compressed(entries: list[tuple[np.ndarray, ...]], n_rows: int, n_columns: int) -> scipy.sparse.csc_array:
+    """Compressed columns, filled part by part: no triplet of all entries is ever held, and nothing is sorted."""
+    count = np.zeros(n_columns, dtype=np.int64)
+    for _, columns, _ in entries:
+        count += np.bincount(columns.ravel(), minlength=n_columns)
+    indptr = np.concatenate([[0], np.cumsum(count)])
+    indices, data = np.empty(indptr[-1], dtype=np.int32), np.empty(indptr[-1])
+    free = indptr[:-1].copy()
+    for part in entries:
+        rows, columns, values = (array.ravel() for array in part)
+        if np.all(columns[1:] > columns[:-1]):  # each column at most once, as in most parts
+            place = free[columns]
+            free[columns] += 1
+        else:
+            order = np.argsort(columns, kind="stable")
+            rows, columns, values = rows[order], columns[order], values[order]
+            first = np.searchsorted(columns, columns)
+            place = free[columns] + np.arange(len(columns)) - first
+            free += np.bincount(columns, minlength=n_columns)
+        indices[place], data[place] = rows, values
+    return scipy.sparse.csc_array((data, indices, indptr.astype(np.int32)), shape=(n_rows, n_columns))

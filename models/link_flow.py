@@ -29,12 +29,11 @@ from __future__ import annotations
 import numpy as np
 
 from qnroute.allocation import Allocation, Route
+from qnroute.costs import path_costs
 from qnroute.errors import SolverError
 from qnroute.fidelity import noise, noise_budget
 from qnroute.models.linear import LinearModel
-from qnroute.paths import completion_costs
 from qnroute.problem import Problem
-from qnroute.routes import path_costs
 
 
 class LinkFlow(LinearModel):
@@ -144,7 +143,7 @@ class LinkFlow(LinearModel):
     def _capacity(self, name, axis, labels, bound, binding, touched) -> None:
         places = np.flatnonzero(binding)
         rows = self.add_rows(name, [(axis, [labels[i] for i in places.tolist()])], upper=bound[places])
-        row_of = np.full(len(bound), -1)
+        row_of = np.full(len(bound), -1, dtype=np.int32)
         row_of[places] = rows.index
         x = self.columns["x"].index
         for place in touched:
@@ -166,6 +165,8 @@ class LinkFlow(LinearModel):
 
     def _add_gain(self) -> None:
         """g: the probability carried, in units of `reach`, the best with which each arc's tail can be reached."""
+        from qnroute.paths import completion_costs  # compiled: loaded only where it is needed
+
         problem, network = self.problem, self.problem.network
         count = len(self.commodity)
         costs = path_costs(problem)

@@ -12,18 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from qnroute.costs import Costs
 from qnroute.network import Network
-
-
-class Costs(NamedTuple):
-    """What a path adds up: all entries >= 0, infinite where closed.
-
-    `link` (m,) and `noise` (m,) for each link taken, `node` (n,) for each node passed (not for the ends).
-    """
-
-    link: np.ndarray
-    node: np.ndarray
-    noise: np.ndarray
 
 
 class Paths(NamedTuple):

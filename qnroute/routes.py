@@ -8,15 +8,15 @@ from functools import cached_property
 import numpy as np
 
 from qnroute.allocation import Allocation, Route
-from qnroute.fidelity import noise, noise_budget
-from qnroute.paths import Costs, Paths, cheapest_paths
+from qnroute.costs import NOTHING, closed, most_useful_cost, search_costs
+from qnroute.fidelity import noise_budget
+from qnroute.paths import Paths, cheapest_paths
 from qnroute.problem import Problem
 from qnroute.settings import Settings
 
 _LABELS_PER_ROUTE = 50  # partial paths a search may hold for each route it is asked for
 _FEWEST_LABELS = 20_000
 _MOST_LABELS = 4_000_000
-_NOTHING = 1e-290  # a product of probabilities below this is as good as none
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class RouteTable:
 
     def incomplete(self, least_value: float = 0.0) -> np.ndarray:
         """(K,) bool: whether a request may have routes worth more than `least_value` that are not listed."""
-        return self.rest > max(least_value * (1 + 1e-9), _NOTHING)
+        return self.rest > max(least_value * (1 + 1e-9), NOTHING)
 
     def route(self, j: int) -> Route:
         """Route j with the names of its request and nodes."""
@@ -69,31 +69,6 @@ class RouteTable:
     def allocation(self, times: np.ndarray) -> Allocation:
         """The allocation that uses route j `times[j]` times."""
         return Allocation(tuple(self.route(j) for j in np.repeat(np.arange(len(self)), times).tolist()))
-
-
-def path_costs(problem: Problem) -> Costs:
-    """-ln p of links, -ln swap of passed nodes and -ln w of links: what adds up to -ln P(r) and to noise."""
-    network = problem.network
-    with np.errstate(divide="ignore"):
-        return Costs(-np.log(network.p), -np.log(network.swap), noise(network.fidelity))
-
-
-def search_costs(problem: Problem) -> Costs:
-    """The costs by which routes are looked for: -ln P, or hops under link-sum (whose best paths are longest ones)."""
-    network = problem.network
-    if problem.objective.kind != "link-sum":
-        return path_costs(problem)
-    return Costs(np.ones(network.n_links), np.zeros(network.n_nodes), noise(network.fidelity))
-
-
-def most_useful_cost(problem: Problem, least_value: np.ndarray) -> np.ndarray:
-    """(K,) the cost -ln P above which a route of each request is worth no more than `least_value`."""
-    with np.errstate(divide="ignore"):
-        if problem.objective.kind == "log-success":
-            return problem.objective.serve_reward - least_value / problem.weights
-        if problem.objective.kind == "expected-pairs":
-            return np.log(problem.weights) - np.log(np.maximum(least_value, _NOTHING))
-    return np.full(len(problem.requests), np.inf)
 
 
 def enumerate_routes(
@@ -214,12 +189,6 @@ def _rest_values(problem: Problem, rest_cost: np.ndarray) -> np.ndarray:
             return np.where(np.isinf(rest_cost), 0.0, problem.weights * (objective.serve_reward - rest_cost))
     best = np.sort(np.maximum(problem.network.coefficient, 0.0))[::-1][: problem.max_hops].sum()
     return np.where(np.isinf(rest_cost), 0.0, problem.weights * best)
-
-
-def closed(problem: Problem, costs: Costs) -> Costs:
-    """The costs with nodes closed to passing where memory or degree can never carry a route through."""
-    through = (problem.network.memory >= 2) & (problem.degree_bounds >= 1)
-    return costs._replace(node=np.where(through, costs.node, np.inf))
 
 
 def _can_end(problem: Problem, source: int, target: int) -> bool:

@@ -7,10 +7,11 @@ import heapq
 import numpy as np
 
 from qnroute.allocation import Allocation, Route
+from qnroute.costs import Costs, path_costs
 from qnroute.fidelity import noise, noise_budget
-from qnroute.paths import Costs, Paths, cheapest_paths
+from qnroute.paths import Paths, cheapest_paths
 from qnroute.problem import Problem
-from qnroute.routes import RouteTable, enumerate_routes, path_costs
+from qnroute.routes import RouteTable, enumerate_routes
 from qnroute.settings import Answer, Settings
 
 _POOL = 50  # under link-sum: routes looked at for each one kept

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import dataclasses
-import io
-import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from qnroute.errors import ProblemError, SolverError
-from qnroute.formats.writing import require_writable, write_text
+from qnroute.errors import SolverError
 from qnroute.methods import registered, solve
 from qnroute.network import Network
 from qnroute.problem import Problem, Request
@@ -22,7 +16,6 @@ from qnroute.result import PROVEN, Result, relative_gap
 from qnroute.settings import Progress
 
 _SIMPLE = ("shortest-path", "static", "greedy", "density-greedy", "exact")
-_ENDINGS = (".csv", ".json")
 
 
 @dataclass(frozen=True)
@@ -74,27 +67,6 @@ def compare(
             )
         best = max(best, highest)  # a solver's bound carries its tolerance
     return [_row(problem, name, result, best) for name, result in zip(methods, results)]
-
-
-def require_table(path: str | os.PathLike[str]) -> None:
-    """Refuse a path that `write_table` could not write."""
-    ending = os.path.splitext(path)[1]
-    if os.fspath(path) != "-" and ending not in _ENDINGS:
-        raise ProblemError(f"expected a name ending in {' or '.join(_ENDINGS)}", source=str(path))
-    require_writable(path)
-
-
-def write_table(rows: Sequence[Row], path: str | os.PathLike[str]) -> None:
-    """Write the rows as CSV, or as JSON where the name ends so."""
-    found = [dataclasses.asdict(row) for row in rows]
-    if os.fspath(path).endswith(".json"):
-        write_text(path, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
-        return
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in dataclasses.fields(Row)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(found)
-    write_text(path, text.getvalue())
 
 
 def _warm_up(problem: Problem, methods: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ import sys
 import typer
 from typer.exceptions import Exit, TyperException
 
-from qnroute.cli import drawing, listing, solving
+from qnroute.cli import benching, drawing, listing, solving
 
 DONE, FAILED, BAD_INPUT, NO_ANSWER = 0, 1, 2, 3
 
@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for family in (solving, listing, drawing):
+for family in (solving, listing, drawing, benching):
     family.register(app)
 
 

@@ -68,7 +68,8 @@ def compare(
 ) -> None:
     """Several methods on the same problems: value, share of the best proven bound, gap, seconds."""
     from qnroute.benchmark.comparison import compare as run
-    from qnroute.benchmark.comparison import default_methods, require_table, write_table
+    from qnroute.benchmark.comparison import default_methods
+    from qnroute.benchmark.tables import require_table, write_table
     from qnroute.formats import load_problem
     from qnroute.methods import method
 
