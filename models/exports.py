@@ -93,10 +93,9 @@ def to_pulp(model: LinearModel, *, scale: float = 1.0) -> pulp.LpProblem:
     matrix, made = model.matrix, pulp.LpProblem(model.name.replace("-", "_"), pulp.LpMaximize)
     settings = zip(model.column_names(), matrix.lower.tolist(), matrix.upper.tolist(), matrix.integer.tolist())
     variables = [
-        pulp.LpVariable(name, _finite(lower), _finite(upper), "Integer" if integer else "Continuous")
+        made.add_variable(name, _finite(lower), _finite(upper), "Integer" if integer else "Continuous")
         for name, lower, upper, integer in settings
     ]
-    made.addVariables(variables)
     costs = (matrix.cost / scale).tolist()
     made.setObjective(pulp.LpAffineExpression((variables[j], costs[j]) for j in np.flatnonzero(matrix.cost)))
     for block in model.rows.values():

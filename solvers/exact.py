@@ -13,10 +13,10 @@ from qnroute.models.path_packing import MAX_ROUTES
 from qnroute.problem import Problem
 from qnroute.settings import Answer, Settings, Trace
 from qnroute.solvers.baselines import density_greedy
-from qnroute.solvers.highs import CLOSED, link_selection, solve_model
-from qnroute.solvers.packing import pack
+from qnroute.solvers.highs import link_selection, solve_model
+from qnroute.solvers.packing import Packing, pack
 
-FLOW_COLUMNS = 150_000  # largest LinkFlow that is tried
+FLOW_COLUMNS = {"expected-pairs": 20_000, "log-success": 400_000, "link-sum": 20_000}  # largest LinkFlow tried
 
 
 def exact(problem: Problem, settings: Settings, *, threads: int = 1, max_routes: int = MAX_ROUTES) -> Answer:
@@ -38,25 +38,28 @@ def exact(problem: Problem, settings: Settings, *, threads: int = 1, max_routes:
     trace += packing.trace
     if packing.times is not None:
         best = _better(problem, best, packing.table.allocation(packing.times))
-    settled = not packing.unsettled or packing.bound - value(problem, best) <= CLOSED * abs(packing.bound)
-    if packing.stopped or settled:
+    if packing.stopped or not packing.open:
         return Answer(best, packing.bound, trace, packing.stopped)
-    return _by_flow(problem, settings, best, packing.bound, packing.unsettled, trace, threads)
+    return _by_flow(problem, settings, best, packing, trace, threads)
 
 
 def _by_flow(
-    problem: Problem, settings: Settings, best: Allocation, bound: float, unsettled: int, trace: Trace, threads: int
+    problem: Problem, settings: Settings, best: Allocation, packing: Packing, trace: Trace, threads: int
 ) -> Answer:
-    many = f"{unsettled} requests have more useful routes than were listed"
-    columns = 4 * sum(request.routes for request in problem.requests) * problem.network.n_links
-    if columns > FLOW_COLUMNS:
-        remark = f"not proven optimal: {many}, and a flow model would need {columns:,} columns (limit {FLOW_COLUMNS:,})"
-        return Answer(best, bound, trace, remarks=(remark,))
+    kind = problem.objective.kind
+    per_arc = 2 if kind == "expected-pairs" else 1
+    columns = 2 * per_arc * sum(request.routes for request in problem.requests) * problem.network.n_links
+    if columns > FLOW_COLUMNS[kind]:
+        most = FLOW_COLUMNS[kind]
+        remark = (
+            f"not proven optimal: {packing.open}, and a flow model would need {columns:,} columns (at most {most:,})"
+        )
+        return Answer(best, packing.bound, trace, remarks=(remark,))
     model = LinkFlow(problem)
     outcome = solve_model(model, settings, threads=threads)
     if outcome.values is not None:
         best = _better(problem, best, model.decode(outcome.values))
-    return Answer(best, min(bound, outcome.bound), trace + outcome.trace, outcome.stopped)
+    return Answer(best, min(packing.bound, outcome.bound), trace + outcome.trace, outcome.stopped)
 
 
 def _better(problem: Problem, known: Allocation, found: Allocation) -> Allocation:

@@ -13,7 +13,7 @@ routes could not help either; otherwise its list is made longer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import highspy
 import numpy as np
@@ -27,6 +27,7 @@ from qnroute.settings import Settings, Trace
 from qnroute.solvers.highs import CLOSED, cost_scale, nothing_to_gain, run, solve_matrix
 
 NEGLIGIBLE = 1e-8  # share of the known value that unlisted routes may add in all and still count as nothing
+MOST_PACKED = 20_000  # columns given to HiGHS at once; its presolve minds no time limit, and grows with them
 _FIRST = 32  # routes listed for each request to begin with
 _LONGER = 8  # how many times longer a list becomes
 _START, _BATCH = 4, 2_000  # columns of each request at the start of sifting, and taken in per round
@@ -37,17 +38,15 @@ _ROUNDING = 1e-9  # relative room left when columns are dropped, for rounding in
 class Packing:
     """The best packing found: route j of `table` used `times[j]` times; None where nothing beat what was known.
 
-    `reduced` are the reduced costs of the last relaxation; `unsettled` counts the requests whose unlisted routes
-    could still matter, which `bound` allows for.
+    `open` says what keeps `bound` from being closed, in words; it is empty where nothing does.
     """
 
-    table: RouteTable | None
-    times: np.ndarray | None
-    bound: float
-    reduced: np.ndarray
-    unsettled: int
-    trace: Trace
-    stopped: str | None
+    table: RouteTable | None = None
+    times: np.ndarray | None = None
+    bound: float = np.inf
+    open: str = ""
+    trace: Trace = field(default_factory=list)
+    stopped: str | None = None
 
 
 def pack(problem: Problem, settings: Settings, known: float, *, max_routes: int, threads: int = 1) -> Packing:
@@ -60,48 +59,70 @@ def pack(problem: Problem, settings: Settings, known: float, *, max_routes: int,
     max_routes
         Routes listed in all.
     """
-    limit = np.full(len(problem.requests), _FIRST)
-    best = Packing(None, None, np.inf, np.zeros(0), len(problem.requests), [], None)
+    first = _FIRST
+    if problem.objective.kind == "link-sum":  # `rest` says little there: list all routes at once or leave it
+        first = max(max_routes // max(len(problem.requests), 1), 1)
+    limit = np.full(len(problem.requests), first)
+    best = Packing()
     while True:
         table = enumerate_routes(problem, per_request=limit, settings=settings)
         model = PathPacking(problem, table, with_rest=True)
-        best, known = _round(model, settings, known, best, threads)
+        weak, reduced = _sifted(model, settings)
+        best = _improved(best, model, settings, known, weak, reduced, threads)
+        if best.times is not None:
+            known = max(known, float(best.table.value @ best.times))
         rest = _rest(model)
-        unsettled = (best.reduced >= _cut(known, best.bound))[len(table) :] & (
-            rest > NEGLIGIBLE * abs(known) / len(rest)
-        )
-        best = replace(best, unsettled=int(unsettled.sum()))
+        matters = rest > NEGLIGIBLE * abs(known) / len(rest)
+        unsettled = (reduced[len(table) :] >= _cut(known, weak)) & matters
         longer = _longer(limit, unsettled, table, max_routes)
         if best.stopped or best.bound - known <= CLOSED * abs(known) or (longer == limit).all():
-            return best
+            break
         limit = longer
+    if best.bound - known <= CLOSED * abs(known):
+        return best
+    count = int(unsettled.sum())
+    few = f"{count} of the requests have more useful routes than were listed"
+    return replace(best, open=few if count else f"more than {MOST_PACKED:,} routes could be part of the optimum")
 
 
-def _round(model: PathPacking, settings: Settings, known: float, best: Packing, threads: int) -> tuple[Packing, float]:
-    """Relaxation, fixing and integer program over the routes listed so far; and the value known afterwards."""
+def _improved(
+    best: Packing,
+    model: PathPacking,
+    settings: Settings,
+    known: float,
+    weak: float,
+    reduced: np.ndarray,
+    threads: int,
+) -> Packing:
+    """Fixing and integer program over the routes listed, after their relaxation gave `weak` and `reduced`."""
     count = len(model.routes)
-    bound, reduced = _sifted(model, settings)
-    bound = min(bound, best.bound)
+    bound = min(weak, best.bound)
     trace = [*best.trace, (settings.elapsed(), known, bound if np.isfinite(bound) else None)]
     if settings.progress is not None:
         settings.progress(*trace[-1])
-    needed = reduced >= _cut(known, bound)
+    needed = reduced >= _cut(known, weak)
     kept = np.flatnonzero(needed[:count])
+    whole = len(kept) <= MOST_PACKED
+    if not whole:
+        kept = np.sort(kept[np.argsort(-reduced[kept], kind="stable")[:MOST_PACKED]])
     outcome = solve_matrix(restricted(model.matrix, kept), settings, threads=threads)
-    # a better allocation uses kept columns only, and what the rest columns still in play stand for
-    bound = min(bound, max(outcome.bound, known) + _rest(model)[needed[count:]].sum())
+    if whole:  # a better allocation uses kept columns only, and what the rest columns still in play stand for
+        bound = min(bound, max(outcome.bound, known) + _rest(model)[needed[count:]].sum())
     table, times = best.table, best.times
     if outcome.values is not None:
         found = np.zeros(count, dtype=np.int64)
         found[kept] = np.rint(outcome.values).astype(np.int64)
-        if (worth := float(model.routes.value @ found)) > known:
-            known, table, times = worth, model.routes, found
-    return Packing(table, times, bound, reduced, 0, trace + outcome.trace, outcome.stopped), known
+        if float(model.routes.value @ found) > known:
+            table, times = model.routes, found
+    return Packing(table, times, bound, "", trace + outcome.trace, outcome.stopped)
 
 
-def _cut(known: float, bound: float) -> float:
-    """Columns of a smaller reduced cost cannot be part of anything better than what is known."""
-    return known - bound - _ROUNDING * max(abs(bound), abs(known))
+def _cut(known: float, weak: float) -> float:
+    """Reduced cost below which a column cannot be part of anything better than what is known.
+
+    `weak` must be the bound that goes with these reduced costs: a smaller one from elsewhere proves nothing here.
+    """
+    return known - weak - _ROUNDING * max(abs(weak), abs(known))
 
 
 def _rest(model: PathPacking) -> np.ndarray:

@@ -22,6 +22,7 @@ def pyomo(problem: Problem, settings: Settings, *, model: str = "auto") -> Answe
 
 def solve_with_pyomo(model: LinearModel, settings: Settings) -> Answer:
     """Values and bound by Pyomo's `highs` solver; its own words on optimality are not taken over."""
+    import pyomo.environ  # noqa: F401  registers the solvers
     from pyomo.contrib.solver.common.factory import SolverFactory
 
     if nothing_to_gain(model.matrix):

@@ -84,6 +84,7 @@ def _arrays(model: LinkFlow) -> None:
 
 
 def _pyomo(model: LinkFlow) -> None:
+    import pyomo.environ  # noqa: F401  registers the solvers
     from pyomo.contrib.solver.common.factory import SolverFactory
 
     solver = SolverFactory("highs")

@@ -1,0 +1,43 @@
+"""Fixtures and settings of the whole suite."""
+
+from __future__ import annotations
+
+import copy
+
+import hypothesis
+import matplotlib
+import pytest
+
+matplotlib.use("Agg")
+hypothesis.settings.register_profile("unhurried", deadline=None)  # shared machines: times say nothing
+hypothesis.settings.load_profile("unhurried")
+
+CONTRACT_EXAMPLE = {
+    "format": "qnroute.problem/1",
+    "name": "diamond",
+    "task": "allocation",
+    "network": {
+        "name": "diamond",
+        "nodes": [
+            {"id": "A", "memory": 4, "swap": 0.9, "lat": 52.0, "lon": 4.4},
+            {"id": "B", "memory": 4, "swap": 0.9},
+            {"id": "C", "memory": 2, "swap": 0.8},
+            {"id": "D"},
+        ],
+        "links": [
+            {"source": "A", "target": "B", "p": 0.6, "fidelity": 0.95, "length_km": 20, "loss_db": 4.0, "channels": 2},
+            {"source": "B", "target": "D", "p": 0.5, "fidelity": 0.96},
+            {"source": "A", "target": "C", "p": 0.9, "fidelity": 0.90},
+            {"source": "C", "target": "D", "p": 0.9, "fidelity": 0.90},
+        ],
+    },
+    "requests": [{"id": "r1", "source": "A", "target": "D", "weight": 1.0, "min_fidelity": 0.8, "routes": 1}],
+    "objective": {"kind": "expected-pairs"},
+    "rules": {"degree": None, "max_hops": None},
+}
+
+
+@pytest.fixture
+def contract_example() -> dict:
+    """The problem file of the contract, section 1, to change at will."""
+    return copy.deepcopy(CONTRACT_EXAMPLE)
