@@ -59,14 +59,16 @@ def pack(problem: Problem, settings: Settings, known: float, *, max_routes: int,
     max_routes
         Routes listed in all.
     """
-    first = _FIRST
-    if problem.objective.kind == "link-sum":  # `rest` says little there: list all routes at once or leave it
-        first = max(max_routes // max(len(problem.requests), 1), 1)
-    limit = np.full(len(problem.requests), first)
+    limit = np.full(len(problem.requests), _FIRST)
+    if problem.objective.kind == "link-sum":
+        limit[:] = max(min(max_routes, MOST_PACKED) // max(len(limit), 1), 1)
     best = Packing()
     while True:
         table = enumerate_routes(problem, per_request=limit, settings=settings)
         model = PathPacking(problem, table, with_rest=True)
+        if problem.objective.kind == "link-sum" and table.incomplete().any():
+            # routes come by hops there, not by value, and `rest` says little: all of them, or none
+            return Packing(bound=_trivial_bound(problem, table), open=_unlisted(table.incomplete()))
         weak, reduced = _sifted(model, settings)
         best = _improved(best, model, settings, known, weak, reduced, threads)
         if best.times is not None:
@@ -80,9 +82,8 @@ def pack(problem: Problem, settings: Settings, known: float, *, max_routes: int,
         limit = longer
     if best.bound - known <= CLOSED * abs(known):
         return best
-    count = int(unsettled.sum())
-    few = f"{count} of the requests have more useful routes than were listed"
-    return replace(best, open=few if count else f"more than {MOST_PACKED:,} routes could be part of the optimum")
+    many = f"more than {MOST_PACKED:,} routes could be part of the optimum"
+    return replace(best, open=_unlisted(unsettled) if unsettled.any() else many)
 
 
 def _improved(
@@ -115,6 +116,17 @@ def _improved(
         if float(model.routes.value @ found) > known:
             table, times = model.routes, found
     return Packing(table, times, bound, "", trace + outcome.trace, outcome.stopped)
+
+
+def _trivial_bound(problem: Problem, table: RouteTable) -> float:
+    """What all requests would be worth if each had its best routes to itself."""
+    best = table.rest.copy()
+    np.maximum.at(best, table.request, table.value)
+    return float(best @ np.array([request.routes for request in problem.requests], dtype=float))
+
+
+def _unlisted(requests: np.ndarray) -> str:
+    return f"{requests.sum()} of the requests have more useful routes than were listed"
 
 
 def _cut(known: float, weak: float) -> float:

@@ -187,7 +187,7 @@ def test_huge_models_are_refused_not_built():
 def test_too_many_routes_are_refused_plainly():
     network = qn.generate.grid(7, 7, p=0.9)
     problem = qn.Problem(network, [qn.Request("corner", "n0", "n48")])
-    with pytest.raises(SolverError, match="request corner have more routes|request corner has more routes"):
+    with pytest.raises(SolverError, match="request corner have more routes"):
         qn.solve(problem, "path-packing", max_routes=1000)
 
 
