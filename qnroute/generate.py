@@ -19,6 +19,7 @@ from qnroute import fields
 from qnroute.errors import ProblemError
 from qnroute.fields import checked, chosen, record
 from qnroute.hardware import AnyPreset
+from qnroute.joining import components, joining_pairs, lengths
 from qnroute.network import LINK_COLUMNS, NODE_COLUMNS, Network
 from qnroute.problem import Request
 
@@ -237,7 +238,7 @@ def requests(
     """
     rng = np.random.default_rng(seed)
     links = np.column_stack([network.source, network.target])
-    label = _components(network.n_nodes, links) if same_component else np.zeros(network.n_nodes, dtype=np.int64)
+    label = components(network.n_nodes, links) if same_component else np.zeros(network.n_nodes, dtype=np.int64)
     if among is not None:
         label = _only(network, among, label)
     pairs = _node_pairs(label, count, distinct, rng)
@@ -275,7 +276,7 @@ def _network(kind: str, n: int, options: Mapping[str, Any], draw: Callable[[np.r
         raise ProblemError(f"length_km: not an option of {kind}, whose lengths follow from the places of its nodes")
     if xy is None and given.length_km is None and given.hardware:
         raise ProblemError(f"hardware: needs lengths, which {kind} has only where length_km is given")
-    added = _joining_pairs(n, pairs, xy, rng) if given.connected else pairs[:0]
+    added = joining_pairs(n, pairs, xy, rng) if given.connected else pairs[:0]
     pairs = np.sort(np.concatenate([pairs, added]), axis=1)
     pairs = pairs[np.lexsort(pairs.T[::-1])]
     columns: dict[str, Any] = {"p": 0.5}
@@ -283,7 +284,7 @@ def _network(kind: str, n: int, options: Mapping[str, Any], draw: Callable[[np.r
         drawn = {name: getattr(given, name, None) for name in names}
         columns |= {name: values.draw(rng, size) for name, values in drawn.items() if values is not None}
     if xy is not None:
-        columns |= {"x": xy[:, 0], "y": xy[:, 1], "length_km": _lengths(xy, pairs)}
+        columns |= {"x": xy[:, 0], "y": xy[:, 1], "length_km": lengths(xy, pairs)}
     made = Network.from_columns(
         [f"n{i}" for i in range(n)],
         *pairs.T,
@@ -305,52 +306,6 @@ def _less_than_nodes(name: str, value: int, n: int) -> None:
 def _not_too_many(links: float) -> None:
     if links > MOST_LINKS:
         raise ProblemError(f"links: about {links:.3g} would be drawn, expected {MOST_LINKS} at most")
-
-
-def _joining_pairs(n: int, pairs: np.ndarray, xy: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
-    """(components - 1, 2) pairs that make the sketch connected."""
-    label = _components(n, pairs)
-    if label.max() == 0:
-        return np.empty((0, 2), dtype=np.int64)
-    return _random_joins(label, rng) if xy is None else _shortest_joins(label, xy)
-
-
-def _random_joins(label: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Components in random order, each linked to one of those before it, by nodes drawn at random."""
-    rank = rng.permutation(label.max() + 1)[label]
-    order = np.argsort(rank, kind="stable")
-    size = np.bincount(rank)
-    start = np.cumsum(size) - size
-    return order[np.column_stack([rng.integers(start[1:], start[1:] + size[1:]), rng.integers(0, start[1:])])]
-
-
-def _shortest_joins(label: np.ndarray, xy: np.ndarray) -> np.ndarray:
-    """Kruskal on the Delaunay edges between components: the shortest joins are among them, as in any spanning tree."""
-    from networkx.utils import UnionFind
-    from scipy.spatial import Delaunay
-
-    triangles = Delaunay(xy).simplices if len(xy) > 3 else np.arange(3)[None, :] % len(xy)
-    pairs = triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
-    pairs = pairs[label[pairs[:, 0]] != label[pairs[:, 1]]]
-    joined, kept = UnionFind(range(label.max() + 1)), []
-    for u, v in pairs[np.argsort(_lengths(xy, pairs), kind="stable")].tolist():
-        if joined[label[u]] != joined[label[v]]:
-            joined.union(label[u], label[v])
-            kept.append((u, v))
-    return np.array(kept)
-
-
-def _lengths(xy: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    return np.hypot(*(xy[pairs[:, 0]] - xy[pairs[:, 1]]).T)
-
-
-def _components(n: int, pairs: np.ndarray) -> np.ndarray:
-    """(n,) component of each node, numbered from 0."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    graph = coo_array((np.ones(len(pairs)), tuple(pairs.T)), shape=(n, n))
-    return connected_components(graph, directed=False)[1].astype(np.int64)
 
 
 # --- drawing pairs ---

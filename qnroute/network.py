@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from qnroute import fields
+from qnroute.columns import broadcast, column, dicts, pair_faults, rows_of, structure_faults
 from qnroute.errors import ProblemError
 from qnroute.fields import (
-    UNLIMITED,
     Count,
     Identifier,
     Latitude,
@@ -125,8 +125,8 @@ class Network:
         name: str = "",
         notes: Sequence[str] = (),
     ):
-        node_rows = _rows(Node, nodes, "nodes")
-        link_rows = _rows(Link, links, "links")
+        node_rows = rows_of(Node, nodes, "nodes")
+        link_rows = rows_of(Link, links, "links")
         ids = [row.id for row in node_rows]
         ends = [(row.source, row.target) for row in link_rows]
         faults = list(structure_faults(ids, ends))
@@ -137,8 +137,8 @@ class Network:
             ids,
             np.array([index[u] for u, _ in ends], dtype=np.int64),
             np.array([index[v] for _, v in ends], dtype=np.int64),
-            {field: _column(Node, field, [getattr(row, field) for row in node_rows]) for field in NODE_COLUMNS},
-            {field: _column(Link, field, [getattr(row, field) for row in link_rows]) for field in LINK_COLUMNS},
+            {field: column(Node, field, [getattr(row, field) for row in node_rows]) for field in NODE_COLUMNS},
+            {field: column(Link, field, [getattr(row, field) for row in link_rows]) for field in LINK_COLUMNS},
             name,
             notes,
         )
@@ -173,11 +173,11 @@ class Network:
         ids = [str(node) for node in node_ids]
         source, target = np.asarray(source, dtype=np.int64), np.asarray(target, dtype=np.int64)
         faults = [f"nodes: {len(ids)} ids, of which {len(set(ids))} distinct"] if len(set(ids)) < len(ids) else []
-        faults += list(_pair_faults(ids, source, target))
+        faults += list(pair_faults(ids, source, target))
         sizes = {Node: (NODE_COLUMNS, len(ids), "nodes"), Link: (LINK_COLUMNS, len(source), "links")}
         made: dict[type, dict[str, np.ndarray]] = {}
         for kind, (names, size, where) in sizes.items():
-            made[kind] = {field: _broadcast(kind, field, columns.get(field), size, where) for field in names}
+            made[kind] = {field: broadcast(kind, field, columns.get(field), size, where) for field in names}
             for field, values in made[kind].items():
                 faults += fields.column_faults(kind, field, values, where)
         faults += [f"links[{i}].p: missing, but required" for i in np.flatnonzero(np.isnan(made[Link]["p"]))]
@@ -250,11 +250,11 @@ class Network:
 
     def nodes(self) -> Iterator[Node]:
         """The rows of the node table."""
-        return (Node(**row) for row in self._node_dicts())
+        return (Node(**row) for row in self._nodedicts())
 
     def links(self) -> Iterator[Link]:
         """The rows of the link table."""
-        return (Link(**row) for row in self._link_dicts())
+        return (Link(**row) for row in self._linkdicts())
 
     # --- other forms of it ---
 
@@ -272,16 +272,16 @@ class Network:
 
     def to_dict(self) -> dict[str, Any]:
         """The contract's ``network`` object; fields at their defaults are left out."""
-        return {"name": self.name, "nodes": self._node_dicts(), "links": self._link_dicts()}
+        return {"name": self.name, "nodes": self._nodedicts(), "links": self._linkdicts()}
 
     def to_networkx(self) -> nx.Graph:
         """An undirected graph with the contract's fields as attributes."""
         import networkx as nx
 
         graph = nx.Graph(name=self.name)
-        for row in self._node_dicts():
+        for row in self._nodedicts():
             graph.add_node(row.pop("id"), **row)
-        for row in self._link_dicts():
+        for row in self._linkdicts():
             graph.add_edge(row.pop("source"), row.pop("target"), **row)
         return graph
 
@@ -307,15 +307,15 @@ class Network:
         notes = [f"attributes not used: {', '.join(sorted(ignored))}"] if ignored else []
         return cls(nodes, links, name=str(graph.graph.get("name", "")), notes=notes)
 
-    def _node_dicts(self) -> list[dict[str, Any]]:
-        return _dicts(Node, {"id": self.node_ids}, {field: getattr(self, field) for field in NODE_COLUMNS})
+    def _nodedicts(self) -> list[dict[str, Any]]:
+        return dicts(Node, {"id": self.node_ids}, {field: getattr(self, field) for field in NODE_COLUMNS})
 
-    def _link_dicts(self) -> list[dict[str, Any]]:
+    def _linkdicts(self) -> list[dict[str, Any]]:
         ends = {
             "source": [self.node_ids[i] for i in self.source.tolist()],
             "target": [self.node_ids[i] for i in self.target.tolist()],
         }
-        return _dicts(Link, ends, {field: getattr(self, field) for field in LINK_COLUMNS})
+        return dicts(Link, ends, {field: getattr(self, field) for field in LINK_COLUMNS})
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Network):
@@ -326,92 +326,6 @@ class Network:
 
     def __repr__(self) -> str:
         return f"<Network {self.name!r}: {self.n_nodes} nodes, {self.n_links} links>"
-
-
-def structure_faults(ids: Sequence[Any], ends: Sequence[tuple[Any, Any]]) -> Iterator[str]:
-    """Faults between rows: duplicate ids, links to unknown nodes, self-loops, second links.
-
-    Entries that are not strings are passed over: they are faults of their own, reported elsewhere.
-    """
-    first: dict[str, int] = {}
-    for i, node in enumerate(ids):
-        if isinstance(node, str) and first.setdefault(node, i) != i:
-            yield f"nodes[{i}].id: {fields.brief(node)} is already the id of nodes[{first[node]}]"
-    seen: dict[frozenset[str], int] = {}
-    for e, pair in enumerate(ends):
-        if not all(isinstance(end, str) for end in pair):
-            continue
-        unknown = [(side, end) for side, end in zip(("source", "target"), pair) if end not in first]
-        for side, end in unknown:
-            yield f"links[{e}].{side}: no node is called {fields.brief(end)}"
-        if pair[0] == pair[1]:
-            yield f"links[{e}]: joins {fields.brief(pair[0])} to itself; a link needs two different ends"
-        elif seen.setdefault(frozenset(pair), e) != e:
-            yield (
-                f"links[{e}]: a second link between {fields.brief(pair[0])} and {fields.brief(pair[1])} "
-                f"(first: links[{seen[frozenset(pair)]}]); merge parallels into channels"
-            )
-
-
-def _pair_faults(ids: Sequence[str], source: np.ndarray, target: np.ndarray) -> Iterator[str]:
-    if source.shape != target.shape or source.ndim != 1:
-        yield f"links: source and target must be vectors of one length, found {source.shape} and {target.shape}"
-        return
-    outside = np.flatnonzero((source < 0) | (source >= len(ids)) | (target < 0) | (target >= len(ids)))
-    yield from (f"links[{e}]: an end is not the index of a node" for e in outside)
-    yield from (f"links[{e}]: joins a node to itself" for e in np.flatnonzero(source == target))
-    key = np.minimum(source, target) * len(ids) + np.maximum(source, target)
-    _, first = np.unique(key, return_index=True)
-    second = np.setdiff1d(np.arange(len(key)), first)
-    yield from (f"links[{e}]: a second link between the same nodes; merge parallels into channels" for e in second)
-
-
-def _rows(kind: type, rows: Iterable[Any], where: str) -> list[Any]:
-    made, faults = [], []
-    for i, row in enumerate(rows):
-        try:
-            made.append(row if isinstance(row, kind) else kind(**row))
-        except ProblemError as error:
-            faults += [f"{where}[{i}]{fault.removeprefix(kind.__name__)}" for fault in error.faults]
-        except TypeError:
-            faults.append(f"{where}[{i}]: expected a {kind.__name__} or a mapping, found {fields.brief(row)}")
-    if faults:
-        raise ProblemError(faults)
-    return made
-
-
-def _absent(kind: type, field: str) -> float:
-    """What a column holds where a row leaves the field out."""
-    default = fields.defaults(kind).get(field)
-    if default is not None:
-        return default
-    return UNLIMITED if fields.bounds(kind, field)[1] else np.nan
-
-
-def _column(kind: type, field: str, values: list[Any]) -> np.ndarray:
-    absent = _absent(kind, field)
-    dtype = np.int64 if fields.bounds(kind, field)[1] else np.float64
-    return np.array([absent if value is None else value for value in values], dtype=dtype)
-
-
-def _broadcast(kind: type, field: str, values: Any, size: int, where: str) -> np.ndarray:
-    dtype = np.int64 if fields.bounds(kind, field)[1] else np.float64
-    given = np.asarray(_absent(kind, field) if values is None else values)
-    if given.ndim and given.shape != (size,):
-        raise ProblemError(f"{where}.{field}: expected {size} values, found {given.shape}")
-    if given.dtype.kind not in "iuf" or (dtype is np.int64 and np.any(given != np.floor(given))):
-        raise ProblemError(f"{where}.{field}: expected {'integers' if dtype is np.int64 else 'numbers'}")
-    return np.broadcast_to(given, (size,)).astype(dtype)
-
-
-def _dicts(kind: type, names: Mapping[str, Sequence[str]], columns: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-    rows = [dict(zip(names, values)) for values in zip(*names.values())]
-    for field, values in columns.items():
-        absent = _absent(kind, field)
-        given = ~np.isnan(values) if np.isnan(absent) else values != absent
-        for i, value in zip(np.flatnonzero(given).tolist(), values[given].tolist()):
-            rows[i][field] = value
-    return rows
 
 
 def _called(name: str) -> str | None:

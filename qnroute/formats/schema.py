@@ -11,8 +11,9 @@ import pydantic
 from annotated_types import MaxLen
 
 from qnroute import fields
+from qnroute.columns import structure_faults
 from qnroute.errors import ProblemError
-from qnroute.network import Link, Network, Node, structure_faults
+from qnroute.network import Link, Network, Node
 from qnroute.problem import Objective, Request, Rules, request_faults, task_faults
 
 _in_file = pydantic.dataclasses.dataclass(kw_only=True, frozen=True, config=pydantic.ConfigDict(extra="forbid"))
