@@ -51,8 +51,8 @@ def pair_faults(ids: Sequence[str], source: np.ndarray, target: np.ndarray) -> I
     yield from (f"links[{e}]: a second link between the same nodes; merge parallels into channels" for e in second)
 
 
-def rows_of(kind: type, rows: Iterable[Any], where: str) -> list[Any]:
-    """Records of `kind` from records or mappings; all their faults at once."""
+def rows_of(kind: type, rows: Iterable[Any], where: str) -> tuple[list[Any], list[str]]:
+    """Records of `kind` from records or mappings, and the faults of those that are none."""
     made, faults = [], []
     for i, row in enumerate(rows):
         try:
@@ -61,9 +61,7 @@ def rows_of(kind: type, rows: Iterable[Any], where: str) -> list[Any]:
             faults += [f"{where}[{i}]{fault.removeprefix(kind.__name__)}" for fault in error.faults]
         except TypeError:
             faults.append(f"{where}[{i}]: expected a {kind.__name__} or a mapping, found {fields.brief(row)}")
-    if faults:
-        raise ProblemError(faults)
-    return made
+    return made, faults
 
 
 def _absent(kind: type, field: str) -> float:

@@ -137,6 +137,8 @@ def column_faults(cls: type, field: str, values: np.ndarray, where: str) -> Iter
     """Faults of a whole column of a record's field; absent entries must have been left out or be NaN."""
     interval, _ = bounds(cls, field)
     bad = np.isinf(values) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
+    if defaults(cls).get(field) is not None:  # such a field is never absent
+        bad |= values != values
     low_open, low = interval.gt is not None, interval.ge if interval.gt is None else interval.gt
     if low is not None:
         bad |= (values <= low) if low_open else (values < low)

@@ -46,6 +46,7 @@ def lengths(xy: np.ndarray, pairs: np.ndarray) -> np.ndarray:
 def components(n: int, pairs: np.ndarray) -> np.ndarray:
     """(n,) component of each node, numbered from 0."""
     from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
     graph = coo_array((np.ones(len(pairs)), tuple(pairs.T)), shape=(n, n))
     return connected_components(graph, directed=False)[1].astype(np.int64)

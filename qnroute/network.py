@@ -125,8 +125,10 @@ class Network:
         name: str = "",
         notes: Sequence[str] = (),
     ):
-        node_rows = rows_of(Node, nodes, "nodes")
-        link_rows = rows_of(Link, links, "links")
+        node_rows, faults = rows_of(Node, nodes, "nodes")
+        link_rows, more = rows_of(Link, links, "links")
+        if faults or more:
+            raise ProblemError(faults + more, source=_called(name))
         ids = [row.id for row in node_rows]
         ends = [(row.source, row.target) for row in link_rows]
         faults = list(structure_faults(ids, ends))
@@ -323,6 +325,12 @@ class Network:
         return self.to_dict() == other.to_dict()
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copied or unpickled network is as immutable as its original; numpy forgets that on the way."""
+        self.__dict__.update(state)
+        for field in ("source", "target", *NODE_COLUMNS, *LINK_COLUMNS):
+            getattr(self, field).flags.writeable = False
 
     def __repr__(self) -> str:
         return f"<Network {self.name!r}: {self.n_nodes} nodes, {self.n_links} links>"

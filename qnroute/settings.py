@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from qnroute.allocation import Allocation
 
-Trace = list[tuple[float, float | None, float | None]]
+Point = tuple[float, float | None, float | None]
+"""Seconds, best objective so far, best bound so far; None where there is none yet."""
+Trace = list[Point]
 Progress = Callable[[float, float | None, float | None], None]
-"""Called with seconds, best objective so far, best bound so far; None where there is none yet."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,13 @@ class Settings:
     seed: int | None = None
     progress: Progress | None = None
     started: float = field(default_factory=time.perf_counter)
+
+    def through(self, seen: Callable[..., Point]) -> Settings:
+        """The same settings for a part of the work, whose progress is shown as `seen` makes it."""
+        if self.progress is None:
+            return self
+        shown = self.progress
+        return replace(self, progress=lambda *point: shown(*seen(*point)))
 
     def elapsed(self) -> float:
         """Seconds since the method was called."""

@@ -11,7 +11,8 @@ from qnroute.allocation import Allocation, value
 from qnroute.models.link_flow import LinkFlow
 from qnroute.models.path_packing import MAX_ROUTES
 from qnroute.problem import Problem
-from qnroute.settings import Answer, Settings, Trace
+from qnroute.result import PROVEN, relative_gap
+from qnroute.settings import Answer, Point, Settings, Trace
 from qnroute.solvers.baselines import density_greedy
 from qnroute.solvers.highs import link_selection, solve_model
 from qnroute.solvers.packing import Packing, pack
@@ -31,14 +32,12 @@ def exact(problem: Problem, settings: Settings, *, threads: int = 1, max_routes:
         return link_selection(problem, settings, threads=threads)
     best = density_greedy(problem, settings).allocation
     trace: Trace = [(settings.elapsed(), value(problem, best), None)]
-    try:
-        packing = pack(problem, settings, value(problem, best), max_routes=max_routes, threads=threads)
-    except KeyboardInterrupt:  # outside HiGHS, which minds its own
-        return Answer(best, trace=trace, stopped="interrupted")
+    packing = pack(problem, settings, value(problem, best), max_routes=max_routes, threads=threads)
     trace += packing.trace
     if packing.times is not None:
         best = _better(problem, best, packing.table.allocation(packing.times))
-    if packing.stopped or not packing.open:
+    gap = relative_gap(value(problem, best), packing.bound)
+    if packing.stopped or not packing.open or (gap is not None and gap <= max(settings.gap, PROVEN)):
         return Answer(best, packing.bound, trace, packing.stopped)
     return _by_flow(problem, settings, best, packing, trace, threads)
 
@@ -56,10 +55,16 @@ def _by_flow(
         )
         return Answer(best, packing.bound, trace, remarks=(remark,))
     model = LinkFlow(problem)
-    outcome = solve_model(model, settings, threads=threads)
+    known = value(problem, best)
+
+    def seen(seconds: float, objective: float | None, bound: float | None) -> Point:
+        return seconds, max(known, objective or 0.0), packing.bound if bound is None else min(bound, packing.bound)
+
+    outcome = solve_model(model, settings.through(seen), threads=threads)
+    trace += [seen(*point) for point in outcome.trace]
     if outcome.values is not None:
         best = _better(problem, best, model.decode(outcome.values))
-    return Answer(best, min(packing.bound, outcome.bound), trace + outcome.trace, outcome.stopped)
+    return Answer(best, min(packing.bound, outcome.bound), trace, outcome.stopped)
 
 
 def _better(problem: Problem, known: Allocation, found: Allocation) -> Allocation:

@@ -22,8 +22,9 @@ from qnroute.models.exports import to_highs
 from qnroute.models.linear import Matrix
 from qnroute.models.path_packing import PathPacking
 from qnroute.problem import Problem
+from qnroute.result import relative_gap
 from qnroute.routes import RouteTable, enumerate_routes
-from qnroute.settings import Settings, Trace
+from qnroute.settings import Point, Settings, Trace
 from qnroute.solvers.highs import CLOSED, cost_scale, nothing_to_gain, run, solve_matrix
 
 NEGLIGIBLE = 1e-8  # share of the known value that unlisted routes may add in all and still count as nothing
@@ -63,59 +64,61 @@ def pack(problem: Problem, settings: Settings, known: float, *, max_routes: int,
     if problem.objective.kind == "link-sum":
         limit[:] = max(min(max_routes, MOST_PACKED) // max(len(limit), 1), 1)
     best = Packing()
-    while True:
-        table = enumerate_routes(problem, per_request=limit, settings=settings)
-        model = PathPacking(problem, table, with_rest=True)
-        if problem.objective.kind == "link-sum" and table.incomplete().any():
-            # routes come by hops there, not by value, and `rest` says little: all of them, or none
-            return Packing(bound=_trivial_bound(problem, table), open=_unlisted(table.incomplete()))
-        weak, reduced = _sifted(model, settings)
-        best = _improved(best, model, settings, known, weak, reduced, threads)
-        if best.times is not None:
-            known = max(known, float(best.table.value @ best.times))
-        rest = _rest(model)
-        matters = rest > NEGLIGIBLE * abs(known) / len(rest)
-        unsettled = (reduced[len(table) :] >= _cut(known, weak)) & matters
-        longer = _longer(limit, unsettled, table, max_routes)
-        if best.stopped or best.bound - known <= CLOSED * abs(known) or (longer == limit).all():
-            break
-        limit = longer
-    if best.bound - known <= CLOSED * abs(known):
-        return best
-    many = f"more than {MOST_PACKED:,} routes could be part of the optimum"
-    return replace(best, open=_unlisted(unsettled) if unsettled.any() else many)
+    try:
+        while True:
+            table = enumerate_routes(problem, per_request=limit, settings=settings)
+            if problem.objective.kind == "link-sum" and table.incomplete().any():
+                # routes come by hops there, not by value, and `rest` says little: all of them, or none
+                return Packing(bound=_trivial_bound(problem, table), open=_unlisted(table.incomplete()))
+            model = PathPacking(problem, table, with_rest=True)
+            best, unsettled = _improved(best, model, settings, known, threads)
+            if best.times is not None:
+                known = max(known, float(best.table.value @ best.times))
+            gap = relative_gap(known, best.bound)
+            if best.stopped or (gap is not None and gap <= max(settings.gap, CLOSED)):
+                return best
+            longer = _longer(limit, unsettled, table, max_routes)
+            if (longer == limit).all():
+                many = f"more than {MOST_PACKED:,} routes could be part of the optimum"
+                return replace(best, open=_unlisted(unsettled) if unsettled.any() else many)
+            limit = longer
+    except KeyboardInterrupt:  # between the runs of HiGHS, which minds its own
+        return replace(best, stopped="interrupted")
 
 
 def _improved(
-    best: Packing,
-    model: PathPacking,
-    settings: Settings,
-    known: float,
-    weak: float,
-    reduced: np.ndarray,
-    threads: int,
-) -> Packing:
-    """Fixing and integer program over the routes listed, after their relaxation gave `weak` and `reduced`."""
+    best: Packing, model: PathPacking, settings: Settings, known: float, threads: int
+) -> tuple[Packing, np.ndarray]:
+    """Relaxation, fixing and integer program over the routes listed; and which requests' lists are too short."""
     count = len(model.routes)
-    bound = min(weak, best.bound)
-    trace = [*best.trace, (settings.elapsed(), known, bound if np.isfinite(bound) else None)]
-    if settings.progress is not None:
-        settings.progress(*trace[-1])
+    weak, reduced = _sifted(model, settings)
+    bound, rest = min(weak, best.bound), _rest(model)
     needed = reduced >= _cut(known, weak)
     kept = np.flatnonzero(needed[:count])
     whole = len(kept) <= MOST_PACKED
     if not whole:
         kept = np.sort(kept[np.argsort(-reduced[kept], kind="stable")[:MOST_PACKED]])
-    outcome = solve_matrix(restricted(model.matrix, kept), settings, threads=threads)
-    if whole:  # a better allocation uses kept columns only, and what the rest columns still in play stand for
-        bound = min(bound, max(outcome.bound, known) + _rest(model)[needed[count:]].sum())
+    # a better allocation uses kept columns only, and what the rest columns still in play stand for
+    outside = rest[needed[count:]].sum() if whole else np.inf
+
+    def seen(seconds: float, objective: float | None, limit: float | None) -> Point:
+        """A point of the part's trace as one of the whole."""
+        inside = np.inf if limit is None else max(limit, known) + outside
+        total = min(bound, inside)
+        return seconds, max(known, objective or 0.0), total if np.isfinite(total) else None
+
+    outcome = solve_matrix(restricted(model.matrix, kept), settings.through(seen), threads=threads)
+    trace = [*best.trace, seen(settings.elapsed(), known, None), *(seen(*point) for point in outcome.trace)]
+    bound = min(bound, max(outcome.bound, known) + outside)
     table, times = best.table, best.times
     if outcome.values is not None:
         found = np.zeros(count, dtype=np.int64)
         found[kept] = np.rint(outcome.values).astype(np.int64)
-        if float(model.routes.value @ found) > known:
-            table, times = model.routes, found
-    return Packing(table, times, bound, "", trace + outcome.trace, outcome.stopped)
+        if (worth := float(model.routes.value @ found)) > known:
+            known, table, times = worth, model.routes, found
+    matters = rest > NEGLIGIBLE * abs(known) / max(len(rest), 1)
+    unsettled = (reduced[count:] >= _cut(known, weak)) & matters
+    return Packing(table, times, float(bound), "", trace, outcome.stopped), unsettled
 
 
 def _trivial_bound(problem: Problem, table: RouteTable) -> float:
