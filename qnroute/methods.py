@@ -227,7 +227,7 @@ def method(name: str) -> Method:
 
 def solve(
     problem: Problem,
-    method: str = "exact",
+    method: str | Method = "exact",
     *,
     time_limit: float | None = None,
     gap: float = 0.0,
@@ -240,7 +240,7 @@ def solve(
     Parameters
     ----------
     method
-        A name from `methods()`.
+        A name from `methods()`, or a `Method` of your own.
     time_limit
         Wall-clock seconds; None: no limit.
     gap
@@ -265,7 +265,7 @@ def solve(
 
     if not isinstance(problem, Problem):
         raise ProblemError(f"problem: expected a Problem, found {brief(problem)}")
-    chosen = _method(method)
+    chosen = method if isinstance(method, Method) else _method(method)
     settled = chosen.settled(options)
     if problem.task not in chosen.tasks:
         able = [name for name, other in registered().items() if problem.task in other.tasks]

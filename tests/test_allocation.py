@@ -318,7 +318,7 @@ def _accepts(problem, answer):
 
 def test_judge_and_oracle_agree_on_random_answers():
     rng, verdicts = random.Random("judge"), []
-    for _ in range(1_500):
+    for _ in range(1_200):
         document = oracle.random_problem(rng)
         paths = [(r["id"], nodes) for r in document["requests"] for nodes in _loose_paths(document, r)]
         answer = Allocation(tuple(Route(*rng.choice(paths)) for _ in range(rng.randint(0, 3)) if paths))
@@ -329,7 +329,7 @@ def test_judge_and_oracle_agree_on_random_answers():
         faults = oracle.violations(document, _result_of(document, answer, worth))
         assert _accepts(problem, answer) == (not faults), (faults, document, answer)
         verdicts.append(not faults)
-    assert 300 < sum(verdicts) < len(verdicts) - 300
+    assert 250 < sum(verdicts) < len(verdicts) - 250
 
 
 def test_judge_and_oracle_agree_on_random_selections():

@@ -26,7 +26,7 @@ from qnroute.solvers.packing import pack
 
 CLOSE = 1e-7
 AMPLE = 200_000
-STEADY = settings(deadline=None, derandomize=True, database=None, max_examples=15)
+STEADY = settings(deadline=None, derandomize=True, database=None, max_examples=12)
 SEEDS = st.integers(0, 2**40)
 
 
@@ -92,7 +92,7 @@ def about(number):
 
 def test_with_room_enough_every_problem_is_packed_to_proof(monkeypatch):
     rng = random.Random("proof")
-    for _ in range(120):
+    for _ in range(90):
         document, best = either(rng)
         problem = problem_of(document)
         impatient(monkeypatch, rng)
@@ -324,9 +324,10 @@ def test_only_rows_that_can_bind_are_carried(contract_example):
     contract_example["requests"].append({"id": "r2", "source": "C", "target": "D", "routes": 3})
     contract_example["rules"]["degree"] = 1
     model = PathPacking(problem_of(contract_example))
-    bound = {name: [str(label) for label in block.axes[0][1]] for name, block in model.rows.items()}
-    assert bound["channels"] == ["B-D", "A-C", "C-D", "A-B"] or set(bound["channels"]) <= {"A-B", "B-D", "A-C", "C-D"}
-    assert "C-D" in bound["channels"] and "C" in bound["memory"] and {"A", "C"} <= set(bound["degree"])
+    # now also C-D and C-A-B-D of r2: A-B has two channels for two, A and B have memory 4 for 4
+    assert {name: list(block.axes[0][1]) for name, block in model.rows.items()} == {
+        "routes": ["r1", "r2"], "channels": ["B-D", "A-C", "C-D"], "memory": ["C"], "degree": ["A", "B", "C"]
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
