@@ -35,7 +35,7 @@ METHOD = Method(
 
 if __name__ == "__main__":
     network = qn.generate.waxman(40, 0.3, 0.4, seed=2, p=(0.5, 0.95), channels=1, memory=6)
-    problem = qn.Problem(network, qn.generate.requests(network, 25, seed=2))
+    problem = qn.Problem(network, qn.generate.requests(network, 25, seed=2), rules={"max_hops": 4})
     mine = qn.solve(problem, METHOD, seed=7, tries=50)
     print(f"random-order  {mine.objective:.4f}")
     print(f"shortest-path {qn.solve(problem, 'shortest-path').objective:.4f}")

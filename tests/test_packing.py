@@ -92,7 +92,7 @@ def about(number):
 
 def test_with_room_enough_every_problem_is_packed_to_proof(monkeypatch):
     rng = random.Random("proof")
-    for _ in range(90):
+    for _ in range(70):
         document, best = either(rng)
         problem = problem_of(document)
         impatient(monkeypatch, rng)
@@ -105,7 +105,7 @@ def test_with_room_enough_every_problem_is_packed_to_proof(monkeypatch):
 @pytest.mark.parametrize("most", [1, 2, 5])
 def test_with_little_room_the_bound_is_still_a_bound(most, monkeypatch):
     rng, gaps = random.Random(f"room {most}"), 0
-    for _ in range(50):
+    for _ in range(40):
         document, best = either(rng)
         problem = problem_of(document)
         impatient(monkeypatch, rng)
@@ -120,7 +120,7 @@ def test_with_little_room_the_bound_is_still_a_bound(most, monkeypatch):
 def test_with_few_columns_at_once_the_bound_is_still_a_bound(most, monkeypatch):
     monkeypatch.setattr(packing, "MOST_PACKED", most)
     rng = random.Random(f"columns {most}")
-    for _ in range(40):
+    for _ in range(30):
         document, best = either(rng)
         problem = problem_of(document)
         found = pack(problem, Settings(), 0.0, max_routes=AMPLE)
@@ -130,7 +130,7 @@ def test_with_few_columns_at_once_the_bound_is_still_a_bound(most, monkeypatch):
 @pytest.mark.parametrize("share", [0.5, 0.95, 1.0])
 def test_only_better_answers_than_the_known_one_are_given(share, monkeypatch):
     rng = random.Random(f"known {share}")
-    for _ in range(25):
+    for _ in range(20):
         document, best = either(rng)
         problem, known = problem_of(document), share * best
         impatient(monkeypatch, rng)
@@ -142,7 +142,7 @@ def test_only_better_answers_than_the_known_one_are_given(share, monkeypatch):
 def test_the_bound_of_the_relaxation_is_that_of_highs():
     """Weak duality with the optimal duals is tight: sifting gives what the whole relaxation gives."""
     rng = random.Random("sifting")
-    for _ in range(40):
+    for _ in range(25):
         document, best = either(rng)
         problem = problem_of(document)
         model = PathPacking(problem, enumerate_routes(problem, per_request=rng.choice((1, 3, 99))), with_rest=True)
@@ -165,7 +165,7 @@ def test_the_bound_of_the_relaxation_is_that_of_highs():
 def test_exact_is_proven_or_honest(most, monkeypatch):
     """The flow model takes over where the lists are too short, so every answer is proven."""
     rng = random.Random(f"exact {most}")
-    for _ in range(25):
+    for _ in range(16):
         document, best = either(rng)
         impatient(monkeypatch, rng)
         result = qn.solve(problem_of(document), "exact", max_routes=most)
@@ -178,7 +178,7 @@ def test_exact_is_proven_or_honest(most, monkeypatch):
 def test_where_the_flow_model_is_too_large_the_gap_is_honest(most, monkeypatch):
     monkeypatch.setattr(exact_module, "FLOW_COLUMNS", dict.fromkeys(OBJECTIVES, 0))
     rng, open_gaps = random.Random(f"honest {most}"), 0
-    for _ in range(50):
+    for _ in range(30):
         document, best = either(rng)
         impatient(monkeypatch, rng)
         result = qn.solve(problem_of(document), "exact", max_routes=most)
@@ -195,7 +195,7 @@ def test_where_the_flow_model_is_too_large_the_gap_is_honest(most, monkeypatch):
 @pytest.mark.parametrize("gap", [0.02, 0.5])
 def test_a_gap_allowed_is_a_gap_stated(gap):
     rng = random.Random(f"gap {gap}")
-    for _ in range(25):
+    for _ in range(15):
         document, best = either(rng)
         result = qn.solve(problem_of(document), "exact", gap=gap)
         assert oracle.violations(document, result.to_dict()) == []
@@ -204,7 +204,7 @@ def test_a_gap_allowed_is_a_gap_stated(gap):
 
 def test_out_of_time_before_the_start_there_is_still_an_answer_and_an_honest_bound():
     rng = random.Random("no time")
-    for _ in range(30):
+    for _ in range(20):
         document, best = either(rng)
         result = qn.solve(problem_of(document), "exact", time_limit=0.0)
         assert oracle.violations(document, result.to_dict()) == []
@@ -215,7 +215,7 @@ def test_out_of_time_before_the_start_there_is_still_an_answer_and_an_honest_bou
 def test_the_trace_and_the_progress_tell_no_less_than_the_truth(monkeypatch):
     """Bounds on the way are bounds on the whole problem, never on the part of it that a solver was given."""
     rng = random.Random("trace")
-    for document, best in [either(rng) for _ in range(30)] + [(copy.deepcopy(GADGET), 1.225)]:
+    for document, best in [either(rng) for _ in range(20)] + [(copy.deepcopy(GADGET), 1.225)]:
         impatient(monkeypatch, rng)
         told = []
         result = qn.solve(problem_of(document), "exact", progress=lambda *point, told=told: told.append(point))
@@ -334,7 +334,7 @@ def test_only_rows_that_can_bind_are_carried(contract_example):
 def test_what_is_not_listed_is_bounded_by_the_tail(objective):
     """Packing the few listed, plus the tail, is never below the optimum; nor is packing with the rest for nothing."""
     rng = random.Random(f"tail {objective}")
-    for _ in range(40):
+    for _ in range(30):
         document = oracle.random_problem(rng, objective=objective, max_links=11)
         problem, best = problem_of(document), oracle.optimum(document)[0]
         table = enumerate_routes(problem, per_request=rng.choice((1, 2)))
