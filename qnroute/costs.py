@@ -44,7 +44,7 @@ def most_useful_cost(problem: Problem, least_value: np.ndarray) -> np.ndarray:
         if problem.objective.kind == "log-success":
             return problem.objective.serve_reward - least_value / problem.weights
         if problem.objective.kind == "expected-pairs":
-            return np.log(problem.weights) - np.log(np.maximum(least_value, NOTHING))
+            return np.minimum(np.log(problem.weights) - np.log(least_value), -np.log(NOTHING))
     return np.full(len(problem.requests), np.inf)
 
 

@@ -259,7 +259,23 @@ def solve(
     SolverError
         The method cannot state the problem, or its solver failed; `NoAnswer` if time ran out with nothing found.
     """
+    common = {"time_limit": time_limit, "gap": gap, "seed": seed, "progress": progress}
+    return solve_with(problem, method, options, **common)
+
+
+def solve_with(
+    problem: Problem,
+    method: str | Method,
+    options: Mapping[str, Any],
+    *,
+    time_limit: float | None = None,
+    gap: float = 0.0,
+    seed: int | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """`solve` with the method's own options in a mapping, where their names are not known beforehand."""
     from qnroute.fields import brief
+    from qnroute.interruption import noted
     from qnroute.problem import Problem
     from qnroute.settings import Settings
 
@@ -277,8 +293,9 @@ def solve(
         progress=progress,
     )
     started = time.perf_counter()
-    answer = chosen.function()(problem, settings, **settled)
-    return _judged(problem, chosen, answer, settings.seed, settled, time.perf_counter() - started)
+    with noted(settings.interrupted):
+        answer = chosen.function()(problem, settings, **settled)
+        return _judged(problem, chosen, answer, settings.seed, settled, time.perf_counter() - started)
 
 
 _TIME_LIMIT = Option("time_limit", float, None, "seconds", low=0.0)

@@ -9,11 +9,13 @@ import numpy as np
 
 from qnroute.allocation import Allocation, Route
 from qnroute.costs import NOTHING, closed, most_useful_cost, search_costs
+from qnroute.errors import SolverError
 from qnroute.fidelity import noise_budget
 from qnroute.paths import Paths, cheapest_paths
 from qnroute.problem import Problem
 from qnroute.settings import Settings
 
+MOST_WRITTEN = 1_000_000  # routes of an answer that is still written down one by one
 _LABELS_PER_ROUTE = 50  # partial paths a search may hold for each route it is asked for
 _FEWEST_LABELS = 20_000
 _MOST_LABELS = 4_000_000
@@ -58,7 +60,7 @@ class RouteTable:
 
     def incomplete(self, least_value: float = 0.0) -> np.ndarray:
         """(K,) bool: whether a request may have routes worth more than `least_value` that are not listed."""
-        return self.rest > max(least_value * (1 + 1e-9), NOTHING)
+        return self.rest > np.maximum(least_value * (1 + 1e-9), NOTHING * self.problem.weights)
 
     def route(self, j: int) -> Route:
         """Route j with the names of its request and nodes."""
@@ -68,6 +70,8 @@ class RouteTable:
 
     def allocation(self, times: np.ndarray) -> Allocation:
         """The allocation that uses route j `times[j]` times."""
+        if times.sum() > MOST_WRITTEN:
+            raise SolverError(f"the answer would hold more than {MOST_WRITTEN:,} routes; lower the requests' routes")
         return Allocation(tuple(self.route(j) for j in np.repeat(np.arange(len(self)), times).tolist()))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -30,6 +31,8 @@ class Settings:
         Of the random numbers, where a method uses any.
     progress
         Called now and then during long work.
+    interrupted
+        Set from outside to stop early with the best so far.
     """
 
     time_limit: float | None = None
@@ -37,6 +40,7 @@ class Settings:
     seed: int | None = None
     progress: Progress | None = None
     started: float = field(default_factory=time.perf_counter)
+    interrupted: threading.Event = field(default_factory=threading.Event)
 
     def through(self, seen: Callable[..., Point]) -> Settings:
         """The same settings for a part of the work, whose progress is shown as `seen` makes it."""
@@ -45,12 +49,21 @@ class Settings:
         shown = self.progress
         return replace(self, progress=lambda *point: shown(*seen(*point)))
 
+    @property
+    def stopped(self) -> str | None:
+        """Why the work must end now: ``interrupted``, ``time-limit``, or None while it may go on."""
+        if self.interrupted.is_set():
+            return "interrupted"
+        return "time-limit" if self.remaining() <= 0.0 else None
+
     def elapsed(self) -> float:
         """Seconds since the method was called."""
         return time.perf_counter() - self.started
 
     def remaining(self) -> float:
-        """Seconds left, infinite without a limit, never negative."""
+        """Seconds left, infinite without a limit, none once interrupted."""
+        if self.interrupted.is_set():
+            return 0.0
         return float("inf") if self.time_limit is None else max(self.time_limit - self.elapsed(), 0.0)
 
 

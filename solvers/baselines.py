@@ -8,10 +8,11 @@ import numpy as np
 
 from qnroute.allocation import Allocation, Route
 from qnroute.costs import Costs, path_costs
+from qnroute.errors import SolverError
 from qnroute.fidelity import noise, noise_budget
 from qnroute.paths import Paths, cheapest_paths
 from qnroute.problem import Problem
-from qnroute.routes import RouteTable, enumerate_routes
+from qnroute.routes import MOST_WRITTEN, RouteTable, enumerate_routes
 from qnroute.settings import Answer, Settings
 
 _POOL = 50  # under link-sum: routes looked at for each one kept
@@ -47,6 +48,8 @@ class Residual:
         self.memory[nodes[1:-1]] -= 2
         self.memory[nodes[[0, -1]]] -= 1
         names = self.problem.network.node_ids
+        if len(self.taken) == MOST_WRITTEN:
+            raise SolverError(f"the answer would hold more than {MOST_WRITTEN:,} routes; lower the requests' routes")
         self.taken.append(Route(self.problem.requests[request].id, tuple(names[v] for v in nodes.tolist())))
 
     def search(self, request: int, link: np.ndarray, node: np.ndarray) -> Paths:
@@ -83,12 +86,12 @@ def shortest_path(problem: Problem, settings: Settings) -> Answer:
     dead = np.isinf(costs.node) & (problem.objective.kind != "link-sum")
     passing = np.where(dead, np.inf, 0.0)
     for k in range(len(problem.requests)):
-        while state.routes[k] > 0:
+        while state.routes[k] > 0 and not settings.stopped:
             found = state.search(k, hops, passing)
             if not len(found.cost) or _value(problem, k, found.nodes, costs) <= 0.0:
                 break
             state.take(k, found.nodes, _links(problem, found.nodes))
-    return Answer(state.allocation())
+    return Answer(state.allocation(), stopped=settings.stopped)
 
 
 def greedy(problem: Problem, settings: Settings, *, candidates: int = 20) -> Answer:
@@ -101,8 +104,8 @@ def greedy(problem: Problem, settings: Settings, *, candidates: int = 20) -> Ans
     if problem.task == "link-selection":
         return Answer(_greedy_links(problem))
     if problem.objective.kind == "link-sum":
-        table = enumerate_routes(problem, per_request=candidates, pool=_POOL)
-        return Answer(_pack(table, np.argsort(-table.value, kind="stable")))
+        table = enumerate_routes(problem, per_request=candidates, pool=_POOL, settings=settings)
+        return _packed(table, np.argsort(-table.value, kind="stable"), settings)
     state, costs = Residual(problem), path_costs(problem)
     queue: list[tuple[float, int, np.ndarray]] = []
 
@@ -112,8 +115,9 @@ def greedy(problem: Problem, settings: Settings, *, candidates: int = 20) -> Ans
             heapq.heappush(queue, (-value, k, found.nodes))
 
     for k in range(len(problem.requests)):
-        offer(k)
-    while queue:
+        if not settings.stopped:
+            offer(k)
+    while queue and not settings.stopped:
         value, k, nodes = heapq.heappop(queue)
         links = _links(problem, nodes)
         if not state.fits(k, nodes, links):
@@ -122,22 +126,22 @@ def greedy(problem: Problem, settings: Settings, *, candidates: int = 20) -> Ans
         state.take(k, nodes, links)
         if state.routes[k] > 0:
             heapq.heappush(queue, (value, k, nodes))
-    return Answer(state.allocation())
+    return Answer(state.allocation(), stopped=settings.stopped)
 
 
 def density_greedy(problem: Problem, settings: Settings, *, candidates: int = 20) -> Answer:
     """All candidate routes of all requests by value over the square root of their hops, taken while they fit."""
-    table = enumerate_routes(problem, per_request=candidates, pool=_POOL)
-    return Answer(_pack(table, np.argsort(-table.value / np.sqrt(table.hops), kind="stable")))
+    table = enumerate_routes(problem, per_request=candidates, pool=_POOL, settings=settings)
+    return _packed(table, np.argsort(-table.value / np.sqrt(table.hops), kind="stable"), settings)
 
 
 def static(problem: Problem, settings: Settings, *, candidates: int = 5) -> Answer:
     """Candidate routes fixed on the empty network; requests by weight, each takes its first that fits."""
-    table = enumerate_routes(problem, per_request=candidates, pool=_POOL)
-    return Answer(_pack(table, np.lexsort((-table.value, table.request, -problem.weights[table.request]))))
+    table = enumerate_routes(problem, per_request=candidates, pool=_POOL, settings=settings)
+    return _packed(table, np.lexsort((-table.value, table.request, -problem.weights[table.request])), settings)
 
 
-def _pack(table: RouteTable, order: np.ndarray) -> Allocation:
+def _packed(table: RouteTable, order: np.ndarray, settings: Settings) -> Answer:
     """Take routes in the given order, each as often as it fits."""
     state = Residual(table.problem)
     starts = np.concatenate([[0], np.cumsum(table.hops)])
@@ -145,9 +149,9 @@ def _pack(table: RouteTable, order: np.ndarray) -> Allocation:
     for j in order.tolist():
         k, nodes = int(table.request[j]), table.nodes[table.indptr[j] : table.indptr[j + 1]]
         route = links[starts[j] : starts[j + 1]]
-        while state.fits(k, nodes, route):
+        while state.fits(k, nodes, route) and not settings.stopped:
             state.take(k, nodes, route)
-    return state.allocation()
+    return Answer(state.allocation(), stopped=settings.stopped)
 
 
 def _greedy_links(problem: Problem) -> Allocation:

@@ -147,31 +147,30 @@ def _watch(highs: highspy.Highs, settings: Settings, scale: float, trace: Trace)
 
 
 def run(highs: highspy.Highs, settings: Settings) -> bool:
-    """Run in a thread of its own, so that Ctrl-C reaches us; True where it did."""
+    """Run in a thread of its own, so that an interruption can reach it; True where one did."""
     remaining = settings.remaining()
     if math.isfinite(remaining):
         _set(highs, "time_limit", highs.getRunTime() + remaining)
     highs.HandleUserInterrupt = True
     failure: list[BaseException] = []
+    done = threading.Event()
 
     def work() -> None:
         try:
             highs.run()
         except BaseException as error:  # handed to the caller's thread
             failure.append(error)
+        finally:
+            done.set()
 
     worker = threading.Thread(target=work, name="highs", daemon=True)
     worker.start()
-    interrupted = False
-    while worker.is_alive():
-        try:
-            worker.join(0.1)
-        except KeyboardInterrupt:
-            interrupted = True
+    while not done.wait(0.05):  # not `join`: an exception inside it would leave the thread's state in doubt
+        if settings.interrupted.is_set():
             highs.cancelSolve()
     if failure:
         raise failure[0]
-    return interrupted
+    return settings.interrupted.is_set()
 
 
 def outcome_of(highs: highspy.Highs, scale: float, trace: Trace, interrupted: bool) -> Outcome:

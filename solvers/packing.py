@@ -64,26 +64,23 @@ def pack(problem: Problem, settings: Settings, known: float, *, max_routes: int,
     if problem.objective.kind == "link-sum":
         limit[:] = max(min(max_routes, MOST_PACKED) // max(len(limit), 1), 1)
     best = Packing()
-    try:
-        while True:
-            table = enumerate_routes(problem, per_request=limit, settings=settings)
-            if problem.objective.kind == "link-sum" and table.incomplete().any():
-                # routes come by hops there, not by value, and `rest` says little: all of them, or none
-                return Packing(bound=_trivial_bound(problem, table), open=_unlisted(table.incomplete()))
-            model = PathPacking(problem, table, with_rest=True)
-            best, unsettled = _improved(best, model, settings, known, threads)
-            if best.times is not None:
-                known = max(known, float(best.table.value @ best.times))
-            gap = relative_gap(known, best.bound)
-            if best.stopped or (gap is not None and gap <= max(settings.gap, CLOSED)):
-                return best
-            longer = _longer(limit, unsettled, table, max_routes)
-            if (longer == limit).all():
-                many = f"more than {MOST_PACKED:,} routes could be part of the optimum"
-                return replace(best, open=_unlisted(unsettled) if unsettled.any() else many)
-            limit = longer
-    except KeyboardInterrupt:  # between the runs of HiGHS, which minds its own
-        return replace(best, stopped="interrupted")
+    while True:
+        table = enumerate_routes(problem, per_request=limit, settings=settings)
+        if problem.objective.kind == "link-sum" and table.incomplete().any():
+            # routes come by hops there, not by value, and `rest` says little: all of them, or none
+            return Packing(bound=_trivial_bound(problem, table), open=_unlisted(table.incomplete()))
+        model = PathPacking(problem, table, with_rest=True)
+        best, unsettled = _improved(best, model, settings, known, threads)
+        if best.times is not None:
+            known = max(known, float(best.table.value @ best.times))
+        gap = relative_gap(known, best.bound)
+        if best.stopped or (gap is not None and gap <= max(settings.gap, CLOSED)):
+            return best
+        longer = _longer(limit, unsettled, table, max_routes)
+        if (longer == limit).all():
+            many = f"more than {MOST_PACKED:,} routes could be part of the optimum"
+            return replace(best, open=_unlisted(unsettled) if unsettled.any() else many)
+        limit = longer
 
 
 def _improved(

@@ -248,6 +248,16 @@ def test_the_one_cheapest_is_not_hidden_by_a_cheaper_noisy_start():
     assert rows(cheapest_paths(network, costs, 0, 3, max_noise=1.5, max_hops=1)) == []
 
 
+@pytest.mark.parametrize(("cost", "noise"), [(INF, 0.0), (0.0, 1.0)], ids=["closed", "too noisy"])
+def test_the_one_cheapest_is_not_hidden_by_a_cheaper_longer_start(cost, noise):
+    """0-1-2 is cheaper than 0-2 but a hop longer; the short way on, 2-3, cannot be taken, and 2-4-3 needs that hop."""
+    network = graph(5, [(0, 1), (1, 2), (0, 2), (2, 3), (2, 4), (4, 3)])
+    costs = Costs(np.array([1, 1, 5, cost, 1, 1.0]), np.zeros(5), np.array([0, 0, 0, noise, 0, 0]))
+    assert rows(cheapest_paths(network, costs, 0, 3, max_noise=0.5)) == [(0, 1, 2, 4, 3)]
+    for count in (1, 9):
+        assert rows(cheapest_paths(network, costs, 0, 3, count=count, max_noise=0.5, max_hops=3)) == [(0, 2, 4, 3)]
+
+
 @pytest.mark.parametrize("count", [1, 7])
 def test_where_there_is_no_way_there_is_no_path(count):
     apart = graph(4, [(0, 1), (2, 3)])
