@@ -32,6 +32,7 @@ from qnroute.allocation import Allocation, Route
 from qnroute.costs import path_costs
 from qnroute.errors import SolverError
 from qnroute.fidelity import noise, noise_budget
+from qnroute.joining import components
 from qnroute.models.linear import LinearModel
 from qnroute.problem import Problem
 
@@ -111,6 +112,9 @@ class LinkFlow(LinearModel):
         budget = np.array([noise_budget(problem.requests[k].min_fidelity) for k in self.commodity.tolist()])
         self._budget = budget
         open_ &= noise(problem.network.fidelity)[self.link] <= budget[:, None]
+        part = components(problem.network.n_nodes, np.column_stack([self.tail, self.head]))
+        open_ &= part[self.tail][None, :] == part[self._source][:, None]
+        cost[~open_] = 0.0  # what cannot be used must not set the scale of what can
         self._open, self._cost = open_, cost
         self.add_columns("x", (self._commodities, self._arcs), upper=open_, cost=cost, integer=True)
         self.add_columns("serve", (self._commodities,), upper=1.0, cost=serve, integer=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import highspy
 import numpy as np
@@ -22,9 +22,11 @@ _AGGREGATOR = 1 << 12  # a presolve rule that cuts off optima in HiGHS 1.15.1: 5
 RELIABLE = {
     "mip_feasibility_tolerance": _TIGHT,
     "primal_feasibility_tolerance": _TIGHT,
+    "dual_feasibility_tolerance": 1e-10,  # the least HiGHS takes: values may be a billion times smaller than others
     "presolve_rule_off": _AGGREGATOR,
     "mip_abs_gap": 0.0,
 }
+_WIDE = 1e7  # largest over smallest cost up to which HiGHS sees them all
 CLOSED = 1e-7  # relative gap asked of HiGHS by default, inside what the contract calls proven
 
 
@@ -73,17 +75,26 @@ def solve_matrix(matrix: Matrix, settings: Settings, *, threads: int = 1) -> Out
         _log.warning("HiGHS calls a feasible program infeasible; solving it again without presolve")
         _set(highs, "presolve", "off")
         interrupted = run(highs, settings)
-    return outcome_of(highs, scale, trace, interrupted)
+    outcome = outcome_of(highs, scale, trace, interrupted)
+    return replace(outcome, bound=outcome.bound + slack(matrix))
 
 
 def nothing_to_gain(matrix: Matrix) -> bool:
     """Whether no column is worth anything: then all zero is optimal."""
-    return not matrix.cost.any()
+    return not (matrix.cost > 0.0).any()
 
 
 def cost_scale(matrix: Matrix) -> float:
     """The power of two that brings the largest cost near 1, where HiGHS's absolute tolerances are small."""
     return 2.0 ** math.floor(math.log2(np.abs(matrix.cost).max()))
+
+
+def slack(matrix: Matrix) -> float:
+    """What HiGHS's tolerances may hide from its bound, where some costs are far below the largest."""
+    size = np.abs(matrix.cost[matrix.cost != 0.0])
+    if size.max() <= _WIDE * size.min():
+        return 0.0
+    return 1e-10 * cost_scale(matrix) * min(len(size), 1000)
 
 
 def forget_threads() -> None:

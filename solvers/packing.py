@@ -22,10 +22,10 @@ from qnroute.models.exports import to_highs
 from qnroute.models.linear import Matrix
 from qnroute.models.path_packing import PathPacking
 from qnroute.problem import Problem
-from qnroute.result import relative_gap
+from qnroute.result import PROVEN, relative_gap
 from qnroute.routes import RouteTable, enumerate_routes
 from qnroute.settings import Point, Settings, Trace
-from qnroute.solvers.highs import CLOSED, cost_scale, nothing_to_gain, run, solve_matrix
+from qnroute.solvers.highs import cost_scale, nothing_to_gain, run, solve_matrix
 
 NEGLIGIBLE = 1e-8  # share of the known value that unlisted routes may add in all and still count as nothing
 MOST_PACKED = 20_000  # columns given to HiGHS at once; its presolve minds no time limit, and grows with them
@@ -74,7 +74,7 @@ def pack(problem: Problem, settings: Settings, known: float, *, max_routes: int,
         if best.times is not None:
             known = max(known, float(best.table.value @ best.times))
         gap = relative_gap(known, best.bound)
-        if best.stopped or (gap is not None and gap <= max(settings.gap, CLOSED)):
+        if best.stopped or (gap is not None and gap <= max(settings.gap, PROVEN / 2)):
             return best
         longer = _longer(limit, unsettled, table, max_routes)
         if (longer == limit).all():

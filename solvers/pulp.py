@@ -10,7 +10,7 @@ from qnroute.models.linear import LinearModel
 from qnroute.problem import Problem
 from qnroute.settings import Answer, Settings
 from qnroute.solvers.choice import stated
-from qnroute.solvers.highs import CLOSED, RELIABLE, cost_scale, forget_threads, nothing_to_gain, outcome_of, run
+from qnroute.solvers.highs import CLOSED, RELIABLE, cost_scale, forget_threads, nothing_to_gain, outcome_of, run, slack
 
 
 def pulp(problem: Problem, settings: Settings, *, model: str = "auto") -> Answer:
@@ -44,4 +44,4 @@ def solve_with_pulp(model: LinearModel, settings: Settings) -> Answer:
     solver.findSolutionValues(made)
     by_name = made.variablesDict()
     values = np.array([by_name[name].varValue if name in by_name else 0.0 for name in model.column_names()])
-    return Answer(model.decode(values), outcome.bound, stopped=outcome.stopped)
+    return Answer(model.decode(values), outcome.bound + slack(model.matrix), stopped=outcome.stopped)

@@ -12,7 +12,7 @@ from qnroute.models.linear import LinearModel
 from qnroute.problem import Problem
 from qnroute.settings import Answer, Settings
 from qnroute.solvers.choice import stated
-from qnroute.solvers.highs import CLOSED, RELIABLE, cost_scale, forget_threads, nothing_to_gain
+from qnroute.solvers.highs import CLOSED, RELIABLE, cost_scale, forget_threads, nothing_to_gain, slack
 
 
 def pyomo(problem: Problem, settings: Settings, *, model: str = "auto") -> Answer:
@@ -42,7 +42,7 @@ def solve_with_pyomo(model: LinearModel, settings: Settings) -> Answer:
     if math.isfinite(settings.remaining()):
         solver.config.time_limit = settings.remaining()
     outcome = solver.solve(made)
-    bound = outcome.objective_bound * scale
+    bound = outcome.objective_bound * scale + slack(model.matrix)
     if outcome.incumbent_objective is None:
         raise NoAnswer("pyomo: stopped before any answer was found")
     outcome.solution_loader.load_vars()

@@ -304,7 +304,7 @@ def test_files_that_are_no_problem_files(content, word, written, capsys, tmp_pat
 
 
 def test_a_problem_file_cut_short_anywhere(written, capsys):
-    for length in range(0, len(EXAMPLE.rstrip()), 5):
+    for length in range(0, len(EXAMPLE.rstrip()), 9):
         bad = written(EXAMPLE[:length])
         refused(capsys, ["solve", bad], f"{bad}: ")
 
@@ -567,16 +567,14 @@ def test_a_full_disk(written, capsys):
     one_line(capsys.readouterr().err, "/dev/full: cannot be written")
 
 
+DRAW = "problem --network waxman:n=5,alpha=1,beta=1 --requests 1 --out -"
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-@pytest.mark.parametrize(
-    ("line", "unbuffered"),
-    [("solve P --method greedy --json", ""), ("solve P --method greedy --out -", ""), ("methods", "1")],
-)
-def test_a_full_disk_under_standard_output(line, unbuffered, written):
-    path = written(EXAMPLE)
+@pytest.mark.parametrize(("line", "unbuffered"), [("networks --json", ""), (DRAW, ""), ("methods", "1")])
+def test_a_full_disk_under_standard_output(line, unbuffered):
     with open("/dev/full", "wb") as full:
-        arguments = [path if part == "P" else part for part in line.split()]
-        code, _, err = finished(*arguments, stdout=full, environment={"PYTHONUNBUFFERED": unbuffered})
+        code, _, err = finished(*line.split(), stdout=full, environment={"PYTHONUNBUFFERED": unbuffered})
     assert code == 2
     one_line(err, "standard output")
 
@@ -588,25 +586,27 @@ arguments = ["solve", sys.argv[1], "--method", "shortest-path", "--out"]
 run([*arguments, os.devnull])  # loads what root alone may read
 if os.geteuid() == 0:
     os.setresuid(65534, 65534, 65534)
-sys.exit(run([*arguments, sys.argv[2]]))
+print([run([*arguments, out]) for out in sys.argv[2:]])
 """
 
 
-@pytest.mark.parametrize("mode", [0o555, 0o000], ids=oct)
-def test_a_folder_without_permission(mode):
+def test_a_folder_without_permission():
     with tempfile.TemporaryDirectory() as base:
         os.chmod(base, 0o755)
-        path, folder = Path(base, "problem.json"), Path(base, "closed")
+        path, folders = Path(base, "problem.json"), [Path(base, "unwritable"), Path(base, "unsearchable")]
         path.write_text(EXAMPLE, encoding="utf-8")
-        folder.mkdir()
-        folder.chmod(mode)
-        out = str(folder / "o.json")
-        done = subprocess.run(
-            [sys.executable, "-c", WITHOUT_RIGHTS, str(path), out], capture_output=True, text=True, timeout=GIVE_UP
-        )
-        folder.chmod(0o755)
-        assert (done.returncode, os.listdir(folder)) == (2, []), done.stderr
-        one_line(done.stderr, f"{out}: cannot be written", "ermission denied")
+        for folder, mode in zip(folders, (0o555, 0o000)):
+            folder.mkdir()
+            folder.chmod(mode)
+        outs = [str(folder / "o.json") for folder in folders]
+        line = [sys.executable, "-c", WITHOUT_RIGHTS, str(path), *outs]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=GIVE_UP)
+        for folder in folders:
+            folder.chmod(0o755)
+        assert [os.listdir(folder) for folder in folders] == [[], []]
+        assert done.stdout.splitlines()[-1:] == ["[2, 2]"], done.stderr
+        for out, err in zip(outs, done.stderr.splitlines(keepends=True), strict=True):
+            one_line(err, f"{out}: cannot be written", "ermission denied")
 
 
 # --- strange but legal problems ---
@@ -907,7 +907,7 @@ def test_a_result_file_that_lacks_a_field(field, answer, written, capsys):
 
 def test_a_result_file_cut_short_anywhere(answer, written, capsys):
     path, text = written(EXAMPLE), json.dumps(answer)
-    for length in range(0, len(text), 17):
+    for length in range(0, len(text), 31):
         bad = written(text[:length], name="r.json")
         refused(capsys, ["check", path, bad], f"{bad}: ")
 
@@ -949,9 +949,7 @@ def test_a_table_on_standard_output_is_nothing_but_the_table(capsys):
     assert [row.get("method") for row in rows] == ["greedy"]
 
 
-@pytest.mark.parametrize(
-    ("line", "unbuffered"), [("solve P --method greedy", "1"), ("solve P --method greedy --out -", ""), ("methods", "")]
-)
+@pytest.mark.parametrize(("line", "unbuffered"), [("solve P --method greedy", "1"), (DRAW, ""), ("methods", "")])
 def test_a_reader_that_has_gone_is_no_error(line, unbuffered):
     arguments = [DATA / "diamond.json" if part == "P" else part for part in line.split()]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -992,11 +990,12 @@ def hard(tmp_path_factory) -> dict[str, Path]:
     folder, drawn = tmp_path_factory.mktemp("hard"), {}
     wanted = {
         "exact": "waxman:n=150,alpha=0.2,beta=0.4 --requests 60 --routes 2 --channels 2 --memory 6",
-        "link-flow": "waxman:n=80,alpha=0.12,beta=0.4,p=0.7,swap=0.9 --requests 30 --weight 1:3 --memory 2",
+        "link-flow": "waxman:n=60,alpha=0.12,beta=0.4,p=0.7,swap=0.9 --requests 20 --weight 1:3 --memory 4",
     }
     for name, line in wanted.items():
         drawn[name] = folder / f"{name}.json"
-        common = ["--seed", "3", "--objective", "log-success", "--out", str(drawn[name])]
+        objective = "log-success" if name == "exact" else "link-sum"
+        common = ["--seed", "3", "--objective", objective, "--out", str(drawn[name])]
         assert run(["problem", "--network", *line.split(), *common]) == 0
     return drawn
 
@@ -1077,7 +1076,7 @@ sys.exit(run(["solve", problem, "--method", method, "--out", out]))
 """
 
 
-@pytest.mark.parametrize(("method", "delay"), [("path-packing", 0.7), ("link-flow", 0.1), ("exact", 0.02)])
+@pytest.mark.parametrize(("method", "delay"), [("path-packing", 0.7), ("link-flow", 0.1)])
 def test_ctrl_c_at_any_time_keeps_an_answer_or_says_that_there_is_none(method, delay, hard, capsys, tmp_path):
     out, problem = tmp_path / "r.json", hard["exact"]
     line = [sys.executable, "-c", READY, DATA / "diamond.json", problem, method, out]
