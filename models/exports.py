@@ -118,11 +118,14 @@ def write(model: LinearModel, path: str) -> list[str]:
 
     MPS keeps every number to 15 digits and is read by every solver; prefer it to LP.
     """
-    from qnroute.formats.writing import write_text
+    from qnroute.formats.writing import require_writable, write_text
 
     stem, ending = os.path.splitext(path)
     if ending not in (".mps", ".lp"):
         raise ProblemError(f"expected a name ending in .mps or .lp, found {ending or 'no ending'}", source=path)
+    legend = stem + ".legend.json"
+    for place in (path, legend):
+        require_writable(place)
     highs = to_highs(model.matrix)
     _name(highs, model)
     with tempfile.TemporaryDirectory() as folder:
@@ -130,9 +133,8 @@ def write(model: LinearModel, path: str) -> list[str]:
         highs.writeModel(made)
         with open(made, encoding="utf-8") as file:
             text = file.read()
-    write_text(path, text)
-    legend = stem + ".legend.json"
     write_text(legend, json.dumps(model.legend(), indent=1, ensure_ascii=False) + "\n")
+    write_text(path, text)
     return [path, legend]
 
 

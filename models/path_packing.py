@@ -14,11 +14,12 @@ from __future__ import annotations
 import numpy as np
 
 from qnroute.allocation import Allocation
-from qnroute.errors import SolverError
+from qnroute.errors import NoAnswer, SolverError
 from qnroute.fields import UNLIMITED
 from qnroute.models.linear import LinearModel
 from qnroute.problem import Problem
 from qnroute.routes import RouteTable, enumerate_all
+from qnroute.settings import Settings
 
 MAX_ROUTES = 200_000
 
@@ -114,7 +115,7 @@ class PathPacking(LinearModel):
         self.add_entries(row_of[where][kept], columns[kept], np.broadcast_to(values, where.shape)[kept])
 
 
-def all_routes(problem: Problem, max_routes: int = MAX_ROUTES) -> RouteTable:
+def all_routes(problem: Problem, max_routes: int = MAX_ROUTES, settings: Settings | None = None) -> RouteTable:
     """Every useful route of every request.
 
     Raises
@@ -122,7 +123,9 @@ def all_routes(problem: Problem, max_routes: int = MAX_ROUTES) -> RouteTable:
     SolverError
         Naming the requests that have more, once there are more than `max_routes` in all.
     """
-    table = enumerate_all(problem, max_routes=max_routes)
+    table = enumerate_all(problem, max_routes=max_routes, settings=settings)
+    if settings is not None and settings.stopped:
+        raise NoAnswer(f"path-packing: {settings.stopped} before any answer was found")
     more = np.flatnonzero(table.incomplete())
     if len(more):
         named = f"request {problem.requests[more[0]].id}" + (f" and {len(more) - 1} others" if len(more) > 1 else "")

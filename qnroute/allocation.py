@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from qnroute.errors import InfeasibleAllocation
+from qnroute.errors import InfeasibleAllocation, ProblemError
 from qnroute.fidelity import TOLERANCE, path_fidelity
 from qnroute.fields import brief, brief_name
 from qnroute.problem import Problem, Request
@@ -27,6 +27,8 @@ class Route:
     nodes: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        if isinstance(self.nodes, str) or not all(isinstance(name, str) for name in (self.request, *self.nodes)):
+            raise ProblemError(f"Route: expected the id of a request and a list of node ids, found {brief(self.nodes)}")
         object.__setattr__(self, "nodes", tuple(self.nodes))
 
 
@@ -39,7 +41,10 @@ class Allocation:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "routes", tuple(self.routes))
-        object.__setattr__(self, "links", tuple((u, v) for u, v in self.links))
+        links = tuple(tuple(pair) for pair in self.links)
+        if not all(len(pair) == 2 and all(isinstance(end, str) for end in pair) for pair in links):
+            raise ProblemError("Allocation.links: expected pairs of node ids")
+        object.__setattr__(self, "links", links)
 
 
 class RouteFigures(NamedTuple):

@@ -42,6 +42,7 @@ def pair_faults(ids: Sequence[str], source: np.ndarray, target: np.ndarray) -> I
     if source.shape != target.shape or source.ndim != 1:
         yield f"links: source and target must be vectors of one length, found {source.shape} and {target.shape}"
         return
+    yield from (f"nodes[{i}].id: expected text of 1 to {fields.LONGEST_ID} characters" for i in _bad_ids(ids))
     outside = np.flatnonzero((source < 0) | (source >= len(ids)) | (target < 0) | (target >= len(ids)))
     yield from (f"links[{e}]: an end is not the index of a node" for e in outside)
     yield from (f"links[{e}]: joins a node to itself" for e in np.flatnonzero(source == target))
@@ -49,6 +50,10 @@ def pair_faults(ids: Sequence[str], source: np.ndarray, target: np.ndarray) -> I
     _, first = np.unique(key, return_index=True)
     second = np.setdiff1d(np.arange(len(key)), first)
     yield from (f"links[{e}]: a second link between the same nodes; merge parallels into channels" for e in second)
+
+
+def _bad_ids(ids: Sequence[str]) -> list[int]:
+    return [i for i, name in enumerate(ids) if not 1 <= len(name) <= fields.LONGEST_ID]
 
 
 def rows_of(kind: type, rows: Iterable[Any], where: str) -> tuple[list[Any], list[str]]:
@@ -82,7 +87,10 @@ def column(kind: type, field: str, values: list[Any]) -> np.ndarray:
 def broadcast(kind: type, field: str, values: Any, size: int, where: str) -> np.ndarray:
     """A column of `size` entries from one value for all, one for each, or None for absent."""
     dtype = np.int64 if fields.bounds(kind, field)[1] else np.float64
+    whole = dtype is np.int64
     given = np.asarray(_absent(kind, field) if values is None else values)
+    if whole and given.dtype.kind == "f" and not np.all(np.abs(given) <= 2.0**53):
+        raise ProblemError(f"{where}.{field}: expected integers up to 2^53, or UNLIMITED where there is no limit")
     if given.ndim and given.shape != (size,):
         raise ProblemError(f"{where}.{field}: expected {size} values, found {given.shape}")
     if given.dtype.kind not in "iuf" or (dtype is np.int64 and np.any(given != np.floor(given))):

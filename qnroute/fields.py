@@ -143,7 +143,8 @@ def column_faults(cls: type, field: str, values: np.ndarray, where: str) -> Iter
     if low is not None:
         bad |= (values <= low) if low_open else (values < low)
     if interval.le is not None:
-        bad |= (values > interval.le) & (values != UNLIMITED)
+        optional = defaults(cls).get(field, 0) is None
+        bad |= (values > interval.le) & ~(optional & (values == UNLIMITED))
     for i in np.flatnonzero(bad):
         yield f"{where}[{i}].{field}: found {values[i]!s}, expected {describe(interval)}"
 

@@ -173,7 +173,10 @@ class Network:
         if unknown or "p" not in columns:
             raise TypeError(f"unknown column {unknown[0]!r}" if unknown else "the column p is required")
         ids = [str(node) for node in node_ids]
-        source, target = np.asarray(source, dtype=np.int64), np.asarray(target, dtype=np.int64)
+        source, target = np.asarray(source), np.asarray(target)
+        if source.size and (source.dtype.kind not in "iu" or target.dtype.kind not in "iu"):
+            raise ProblemError("links: expected integer indices of nodes as source and target", source=_called(name))
+        source, target = source.astype(np.int64), target.astype(np.int64)
         faults = [f"nodes: {len(ids)} ids, of which {len(set(ids))} distinct"] if len(set(ids)) < len(ids) else []
         faults += list(pair_faults(ids, source, target))
         sizes = {Node: (NODE_COLUMNS, len(ids), "nodes"), Link: (LINK_COLUMNS, len(source), "links")}

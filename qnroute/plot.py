@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
-import itertools
 import os
-import tempfile
+import secrets
+import warnings
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +17,7 @@ from qnroute.formats.writing import require_writable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
     from qnroute.network import Network
     from qnroute.result import Result
@@ -22,13 +25,14 @@ if TYPE_CHECKING:
 ENDINGS = (".png", ".svg", ".pdf")
 _NAMED_NODES = 60  # more names than this cannot be read
 _NAMED_ROUTES = 14  # more lines than this do not fit a legend
+_FARTHEST = 1e12
 _QUIET = "#b8bec6"
 _INK = "#30363d"
 
 
 def require_plotting(path: str) -> None:
     """Refuse, before long work, a picture that could not be made after it."""
-    if os.path.splitext(path)[1] not in ENDINGS:
+    if os.path.splitext(path)[1].lower() not in ENDINGS:
         raise ProblemError(f"expected a name ending in {', '.join(ENDINGS)}", source=path)
     if importlib.util.find_spec("matplotlib") is None:
         raise SolverError("plots need matplotlib: pip install 'qnroute[plot]'")
@@ -37,10 +41,10 @@ def require_plotting(path: str) -> None:
 def plot_network(network: Network, ax: Axes | None = None) -> Axes:
     """The network as a map; links drawn thicker where they have more channels."""
     ax = _axes(ax)
-    xy, geographic = positions(network)
+    xy, kind = positions(network)
     _draw_links(ax, network, xy)
     _draw_nodes(ax, network, xy, np.zeros(network.n_nodes, bool))
-    return _finish(ax, network, xy, geographic, network.name)
+    return _finish(ax, xy, kind, network.name)
 
 
 def plot_result(result: Result, ax: Axes | None = None) -> Axes:
@@ -50,7 +54,7 @@ def plot_result(result: Result, ax: Axes | None = None) -> Axes:
     """
     ax = _axes(ax)
     network = result.problem.network
-    xy, geographic = positions(network)
+    xy, kind = positions(network)
     _draw_links(ax, network, xy)
     touched = np.zeros(network.n_nodes, bool)
     if result.problem.task == "link-selection":
@@ -65,47 +69,49 @@ def plot_result(result: Result, ax: Axes | None = None) -> Axes:
     count = len(result.allocation.routes) or len(result.allocation.links)
     found = f"{count} chosen, objective {result.objective:.4g} ({result.status}{gap})"
     title = f"{result.problem.name}: {result.method}, {found}"
-    return _finish(ax, network, xy, geographic, title)
+    return _finish(ax, xy, kind, title)
 
 
 def save_figure(ax: Axes, path: str) -> None:
     """Write the figure of `ax`, whole or not at all, and close it."""
     import matplotlib.pyplot as plt
 
-    require_writable(path)
     folder, name = os.path.split(os.path.abspath(path))
-    handle, draft = tempfile.mkstemp(suffix=os.path.splitext(name)[1], prefix=f".{name[:64]}.", dir=folder)
-    os.close(handle)
+    draft = os.path.join(folder, f".{name[:64]}.{secrets.token_hex(4)}{os.path.splitext(name)[1]}")
     try:
-        ax.figure.savefig(draft, dpi=160, bbox_inches="tight", facecolor="white")
-        os.chmod(draft, 0o644)
-        os.replace(draft, path)
+        require_writable(path)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing")  # a box in the picture, not a fault of the answer
+            ax.figure.savefig(draft, dpi=160, bbox_inches="tight", facecolor="white")
+        os.replace(draft, os.path.realpath(path))
     except OSError as error:
-        raise ProblemError(f"cannot be written: {error.strerror or error}", source=path) from None
+        raise ProblemError(f"cannot be written: {error.strerror or error}", source=str(path)) from None
     finally:
-        if os.path.exists(draft):
+        with contextlib.suppress(OSError):
             os.unlink(draft)
         plt.close(ax.figure)
 
 
-def positions(network: Network) -> tuple[np.ndarray, bool]:
-    """(n, 2) where to draw the nodes, and whether these are longitude and latitude.
+def positions(network: Network) -> tuple[np.ndarray, str]:
+    """(n, 2) where to draw the nodes, and what that is: ``degrees``, ``km``, or a ``layout`` of our own.
 
     Coordinates of the network where it has any; nodes without are put at the mean of their neighbours; a
     network without any is laid out by its structure.
     """
-    for columns, geographic in (((network.lon, network.lat), True), ((network.x, network.y), False)):
+    for columns, kind in (((network.lon, network.lat), "degrees"), ((network.x, network.y), "km")):
         xy = np.column_stack(columns)
+        if np.nanmax(np.abs(xy), initial=0.0) > _FARTHEST:
+            raise ProblemError(f"coordinates: found some beyond {_FARTHEST:g}, too far apart to draw")
         known = ~np.isnan(xy).any(axis=1)
         if known.sum() > max(1, network.n_nodes // 2):
-            return _filled(network, xy, known), geographic
+            return _filled(network, xy, known), kind
     import networkx as nx
 
     graph = nx.Graph()
     graph.add_nodes_from(range(network.n_nodes))
     graph.add_edges_from(zip(network.source.tolist(), network.target.tolist()))
     made = nx.kamada_kawai_layout(graph) if 2 < network.n_nodes <= 150 else nx.spring_layout(graph, seed=0)
-    return np.array([made[i] for i in range(network.n_nodes)]).reshape(-1, 2), False
+    return np.array([made[i] for i in range(network.n_nodes)]).reshape(-1, 2), "layout"
 
 
 def _filled(network: Network, xy: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -128,10 +134,6 @@ def _filled(network: Network, xy: np.ndarray, known: np.ndarray) -> np.ndarray:
 def _axes(ax: Axes | None) -> Axes:
     if ax is not None:
         return ax
-    import matplotlib
-
-    if not os.environ.get("DISPLAY") and os.name == "posix":
-        matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
     return plt.subplots(figsize=(11, 7.5))[1]
@@ -147,7 +149,7 @@ def _draw_links(ax: Axes, network: Network, xy: np.ndarray) -> None:
 
 def _draw_nodes(ax: Axes, network: Network, xy: np.ndarray, touched: np.ndarray) -> None:
     degree = np.bincount(np.concatenate([network.source, network.target]), minlength=network.n_nodes)
-    station = np.array(["~" in name for name in network.node_ids]) & (degree == 2)  # inserted repeaters
+    station = np.array(["~" in name for name in network.node_ids], dtype=bool) & (degree == 2)  # inserted repeaters
     size = np.where(station, 2.0, 26.0 if network.n_nodes <= _NAMED_NODES * 3 else 9.0)
     colour = np.where(touched, _INK, "white")
     ax.scatter(*xy.T, s=size, c=colour, edgecolors=np.where(station, _QUIET, _INK), linewidths=0.8, zorder=4)
@@ -155,9 +157,8 @@ def _draw_nodes(ax: Axes, network: Network, xy: np.ndarray, touched: np.ndarray)
     if len(named) > _NAMED_NODES:
         return
     for i in named.tolist():
-        ax.annotate(
-            network.node_ids[i][:24], xy[i], xytext=(4, 4), textcoords="offset points", fontsize=7, color=_INK, zorder=5
-        )
+        place = {"xytext": (4, 4), "textcoords": "offset points", "zorder": 5}
+        ax.annotate(plain(network.node_ids[i])[:24], xy[i], fontsize=7, color=_INK, parse_math=False, **place)
 
 
 def _draw_routes(ax: Axes, result: Result, xy: np.ndarray, touched: np.ndarray) -> None:
@@ -169,37 +170,50 @@ def _draw_routes(ax: Axes, result: Result, xy: np.ndarray, touched: np.ndarray) 
     shade = {name: palette(i if len(names) <= 20 else i / len(names)) for i, name in enumerate(names)}
     taken: dict[tuple[int, int], int] = {}
     step = 0.0035 * np.ptp(xy, axis=0).max() if len(xy) > 1 else 0.0
-    for number, route in enumerate(routes):
+    lines, labels = [], []
+    for route in routes:
         nodes = [network.index[v] for v in route.nodes]
         touched[[nodes[0], nodes[-1]]] = True
-        for leg, (u, v) in enumerate(itertools.pairwise(nodes)):
+        for u, v in pairwise(nodes):
             pair = (min(u, v), max(u, v))
             lane = taken[pair] = taken.get(pair, 0) + 1
             along = xy[pair[1]] - xy[pair[0]]
             across = np.array([-along[1], along[0]]) / max(np.hypot(*along), 1e-12)
             shift = across * step * (lane // 2) * (1 if lane % 2 else -1)
-            label = (
-                f"{route.request}: {route.nodes[0]} - {route.nodes[-1]}"
-                if leg == 0 and number < _NAMED_ROUTES
-                else None
-            )
-            ax.plot(*(xy[[u, v]] + shift).T, color=shade[route.request], linewidth=1.8, zorder=3, label=label)
-    if routes:
-        if (more := len(routes) - _NAMED_ROUTES) > 0:
-            ax.plot([], [], " ", label=f"and {more} more")
-        ax.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
+            (line,) = ax.plot(*(xy[[u, v]] + shift).T, color=shade[route.request], linewidth=1.8, zorder=3)
+        lines.append(line)
+        labels.append(f"{route.request}: {route.nodes[0]} - {route.nodes[-1]}")
+    _draw_legend(ax, lines, labels)
 
 
-def _finish(ax: Axes, network: Network, xy: np.ndarray, geographic: bool, title: str) -> Axes:
-    ax.set_title(title, fontsize=10, loc="left")
-    if geographic:  # a degree of longitude is shorter than one of latitude
+def _draw_legend(ax: Axes, lines: list[Line2D], labels: list[str]) -> None:
+    if not lines:
+        return
+    if (more := len(lines) - _NAMED_ROUTES) > 0:
+        lines = [*lines[:_NAMED_ROUTES], *ax.plot([], [], " ")]
+        labels = [*labels[:_NAMED_ROUTES], f"and {more} more"]
+    # numbers first: a label that starts with an underscore would be left out
+    legend = ax.legend(lines, range(len(lines)), fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
+    for text, label in zip(legend.get_texts(), labels):
+        text.set_parse_math(False)
+        text.set_text(plain(label))
+
+
+def plain(text: str) -> str:
+    """The text with what cannot be drawn spelled out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _finish(ax: Axes, xy: np.ndarray, kind: str, title: str) -> Axes:
+    ax.set_title(plain(title), fontsize=10, loc="left", parse_math=False)
+    if kind == "degrees":  # a degree of longitude is shorter than one of latitude
         ax.set_aspect(1.0 / max(np.cos(np.radians(np.clip(np.mean(xy[:, 1]), -80, 80))), 0.1))
         ax.set_xlabel("longitude", fontsize=8)
         ax.set_ylabel("latitude", fontsize=8)
         ax.tick_params(labelsize=7)
     else:
         ax.set_aspect("equal")
-        if np.isnan(network.x).all():
+        if kind == "layout":
             ax.set_xticks([])
             ax.set_yticks([])
         else:

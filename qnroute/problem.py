@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from qnroute import fields
+from qnroute.columns import rows_of
 from qnroute.errors import ProblemError
 from qnroute.fields import (
     UNLIMITED,
@@ -107,15 +108,39 @@ class Problem:
         if not isinstance(network, Network):
             raise ProblemError(f"network: expected a Network, found {fields.brief(network)}")
         self.network = network
-        self.requests = tuple(_request(i, row) for i, row in enumerate(requests))
-        self.objective = Objective(kind=objective) if isinstance(objective, str) else _made(Objective, objective)
-        self.rules = _made(Rules, rules or {})
+        if not isinstance(requests, Iterable):
+            raise ProblemError(f"requests: expected a list, found {fields.brief(requests)}")
+        rows, bad = rows_of(Request, requests, "requests")
+        if bad:
+            raise ProblemError(bad)
+        self.requests = tuple(rows)
+        named = isinstance(objective, str)
+        self.objective = Objective(kind=objective) if named else _made(Objective, objective, "objective")
+        self.rules = Rules() if rules is None else _made(Rules, rules, "rules")
         self.task = task
         self.name = name or network.name
         ends = [(request.id, request.source, request.target) for request in self.requests]
         faults = list(request_faults(network.index, ends)) + list(task_faults(task, len(self.requests)))
+        faults += self._name_faults() + self._size_faults()
         if faults:
             raise ProblemError(faults, source=f"problem {fields.brief_name(self.name)}" if self.name else None)
+
+    def _name_faults(self) -> list[str]:
+        if isinstance(self.name, str) and len(self.name) <= fields.LONGEST_ID:
+            return []
+        return [f"name: found {fields.brief(self.name)}, expected text of at most {fields.LONGEST_ID} characters"]
+
+    def _size_faults(self) -> list[str]:
+        """Values that add up beyond floating point would be infinite to every method."""
+        with np.errstate(over="ignore"):
+            scores = float(np.abs(self.network.coefficient).sum())
+            kind = self.objective.kind
+            logs = abs(self.objective.serve_reward) + 1500.0 * self.network.n_nodes  # -ln of the smallest number: 745
+            worth = {"expected-pairs": 1.0, "log-success": logs, "link-sum": scores}[kind]
+            total = sum(request.weight * worth * min(request.routes, 10**6) for request in self.requests)
+        if np.isfinite(total) and np.isfinite(scores):
+            return []
+        return ["objective: values add up beyond what floating point holds (1.8e308); scale weights or scores down"]
 
     @cached_property
     def request_index(self) -> dict[str, int]:
@@ -206,17 +231,12 @@ def task_faults(task: Any, n_requests: int) -> Iterator[str]:
         yield f"requests: found {n_requests}, expected none for the task link-selection"
 
 
-def _request(k: int, row: Any) -> Request:
-    try:
-        return row if isinstance(row, Request) else Request(**row)
-    except ProblemError as error:
-        raise ProblemError([f"requests[{k}]{fault.removeprefix('Request')}" for fault in error.faults]) from None
-    except TypeError:
-        raise ProblemError(f"requests[{k}]: expected a Request or a mapping, found {fields.brief(row)}") from None
-
-
-def _made(kind: type, given: Any) -> Any:
-    return given if isinstance(given, kind) else kind(**given)
+def _made(kind: type, given: Any, where: str) -> Any:
+    if isinstance(given, kind):
+        return given
+    if not isinstance(given, Mapping):
+        raise ProblemError(f"{where}: expected {kind.__name__} or a mapping, found {fields.brief(given)}")
+    return kind(**{str(name): value for name, value in given.items()})
 
 
 def _given(row: Any) -> dict[str, Any]:

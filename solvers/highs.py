@@ -26,7 +26,7 @@ RELIABLE = {
     "presolve_rule_off": _AGGREGATOR,
     "mip_abs_gap": 0.0,
 }
-_WIDE = 1e7  # largest over smallest cost up to which HiGHS sees them all
+_WIDE = 7.0  # powers of ten between the largest and the smallest cost up to which HiGHS sees them all
 CLOSED = 1e-7  # relative gap asked of HiGHS by default, inside what the contract calls proven
 
 
@@ -92,7 +92,7 @@ def cost_scale(matrix: Matrix) -> float:
 def slack(matrix: Matrix) -> float:
     """What HiGHS's tolerances may hide from its bound, where some costs are far below the largest."""
     size = np.abs(matrix.cost[matrix.cost != 0.0])
-    if size.max() <= _WIDE * size.min():
+    if np.log10(size.max()) - np.log10(size.min()) <= _WIDE:
         return 0.0
     return 1e-10 * cost_scale(matrix) * min(len(size), 1000)
 
@@ -121,7 +121,7 @@ def path_packing(problem: Problem, settings: Settings, *, threads: int = 1, max_
     """Method ``path-packing``."""
     from qnroute.models.path_packing import PathPacking, all_routes
 
-    model = PathPacking(problem, all_routes(problem, max_routes))
+    model = PathPacking(problem, all_routes(problem, max_routes, settings))
     answer = solve_packed(model, settings, threads=threads)
     return Answer(answer.allocation, answer.bound + model.tail_value, answer.trace, answer.stopped)
 

@@ -60,7 +60,7 @@ def pack(problem: Problem, settings: Settings, known: float, *, max_routes: int,
     max_routes
         Routes listed in all.
     """
-    limit = np.full(len(problem.requests), _FIRST)
+    limit = np.full(len(problem.requests), min(_FIRST, max(max_routes // max(len(problem.requests), 1), 1)))
     if problem.objective.kind == "link-sum":
         limit[:] = max(min(max_routes, MOST_PACKED) // max(len(limit), 1), 1)
     best = Packing()

@@ -23,13 +23,25 @@ def pyomo(problem: Problem, settings: Settings, *, model: str = "auto") -> Answe
 def solve_with_pyomo(model: LinearModel, settings: Settings) -> Answer:
     """Values and bound by Pyomo's `highs` solver; its own words on optimality are not taken over."""
     import pyomo.environ  # noqa: F401  registers the solvers
-    from pyomo.contrib.solver.common.factory import SolverFactory
+    from pyomo.contrib.solver.solvers.highs import Highs
+
+    class Interruptible(Highs):
+        """Pyomo's HiGHS, which looks up now and then whether it was interrupted."""
+
+        def _solve(self):
+            def look(event) -> None:
+                if settings.interrupted.is_set():
+                    event.interrupt()
+
+            self._solver_model.cbMipInterrupt += look
+            self._solver_model.cbSimplexInterrupt += look
+            return super()._solve()
 
     if nothing_to_gain(model.matrix):
         return Answer(model.decode(np.zeros(model.n_columns)), 0.0)
     scale = cost_scale(model.matrix)
     made = to_pyomo(model, scale=scale)
-    solver = SolverFactory("highs")
+    solver = Interruptible()
     available = solver.available()
     if not available:
         raise SolverError(f"Pyomo cannot use HiGHS ({available.name}): pip install highspy")
@@ -42,11 +54,12 @@ def solve_with_pyomo(model: LinearModel, settings: Settings) -> Answer:
     if math.isfinite(settings.remaining()):
         solver.config.time_limit = settings.remaining()
     outcome = solver.solve(made)
-    bound = outcome.objective_bound * scale + slack(model.matrix)
     if outcome.incumbent_objective is None:
-        raise NoAnswer("pyomo: stopped before any answer was found")
+        raise NoAnswer(f"pyomo: {settings.stopped or 'stopped'} before any answer was found")
+    bound = outcome.objective_bound
+    if bound is not None:
+        bound = bound * scale + slack(model.matrix)
     outcome.solution_loader.load_vars()
     parts = [[variable.value for variable in made.component(name).values()] for name in model.columns]
     values = np.array([value or 0.0 for part in parts for value in part])  # None: in no row and of no worth
-    stopped = "time-limit" if settings.remaining() <= 0.0 else None
-    return Answer(model.decode(values), bound, stopped=stopped)
+    return Answer(model.decode(values), bound, stopped=settings.stopped)

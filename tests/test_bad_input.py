@@ -29,12 +29,15 @@ import pytest
 from qnroute.cli import run
 from qnroute.errors import ProblemError
 from qnroute.formats import load_problem
+from qnroute.formats.reading import read_bytes
+from qnroute.models import LinkFlow
+from qnroute.solvers import baselines
 
 DATA = Path(__file__).parent / "data"
 EXAMPLE = (DATA / "diamond.json").read_text(encoding="utf-8")
 NETWORK, NODE, LINK, REQUEST = ("network",), ("network", "nodes", 1), ("network", "links", 1), ("requests", 0)
 METHODS = ("exact", "link-flow", "path-packing", "pyomo", "pulp", "shortest-path", "greedy")
-GIVE_UP = 120  # seconds after which a subprocess counts as hanging
+GIVE_UP = 60  # seconds after which a subprocess counts as hanging
 GONE = object()
 BIG = 2**53 - 1
 
@@ -1076,9 +1079,12 @@ sys.exit(run(["solve", problem, "--method", method, "--out", out]))
 """
 
 
-@pytest.mark.parametrize(("method", "delay"), [("path-packing", 0.7), ("link-flow", 0.1)])
-def test_ctrl_c_at_any_time_keeps_an_answer_or_says_that_there_is_none(method, delay, hard, capsys, tmp_path):
-    out, problem = tmp_path / "r.json", hard["exact"]
+@pytest.mark.parametrize(
+    ("method", "instance", "delay"),
+    [("path-packing", "exact", 0.7), ("link-flow", "exact", 0.1), ("pyomo", "link-flow", 2.0)],
+)
+def test_ctrl_c_at_any_time_keeps_an_answer_or_says_that_there_is_none(method, instance, delay, hard, capsys, tmp_path):
+    out, problem = tmp_path / "r.json", hard[instance]
     line = [sys.executable, "-c", READY, DATA / "diamond.json", problem, method, out]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen([str(part) for part in line], text=True, env=surroundings(), **pipes) as process:
@@ -1097,27 +1103,44 @@ def test_ctrl_c_at_any_time_keeps_an_answer_or_says_that_there_is_none(method, d
         holds(capsys, problem, out)
 
 
-def stopped(*_: Any, **__: Any) -> None:
-    raise KeyboardInterrupt
+def ctrl_c_then(work: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, with Ctrl-C pressed as it is called."""
 
+    def pressed(*arguments: Any, **settings: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return work(*arguments, **settings)
 
-def test_ctrl_c_before_any_answer_is_one_line(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr("qnroute.solvers.baselines.shortest_path", stopped)
-    arguments = ["solve", DATA / "diamond.json", "--method", "shortest-path", "--out", tmp_path / "r.json"]
-    with untouched(tmp_path):
-        refused(capsys, arguments, "interrupted", status=3)
+    return pressed
 
 
 def test_ctrl_c_while_a_file_is_read_is_one_line(capsys, monkeypatch):
-    monkeypatch.setattr("qnroute.formats.problems.read_bytes", stopped)
+    monkeypatch.setattr("qnroute.formats.problems.read_bytes", ctrl_c_then(read_bytes))
     refused(capsys, ["solve", DATA / "diamond.json"], "interrupted", status=3)
+
+
+@pytest.mark.parametrize("line", ["compare P", "export P --model path-packing --out m.mps"])
+def test_ctrl_c_in_other_commands_is_one_line(line, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("qnroute.formats.problems.read_bytes", ctrl_c_then(read_bytes))
+    with untouched(tmp_path):
+        arguments = [DATA / "diamond.json" if part == "P" else part for part in line.split()]
+        refused(capsys, arguments, "interrupted", status=3)
+
+
+@pytest.mark.parametrize("method", ["shortest_path", "greedy", "static"])
+def test_ctrl_c_in_a_simple_method_keeps_an_answer_or_says_that_there_is_none(method, capsys, monkeypatch, tmp_path):
+    out = tmp_path / "r.json"
+    monkeypatch.setattr(baselines, method, ctrl_c_then(getattr(baselines, method)))
+    arguments = ["solve", str(DATA / "diamond.json"), "--method", method.replace("_", "-"), "--out", str(out)]
+    assert run(arguments) == (0 if out.exists() else 3)
+    one_line(capsys.readouterr().err, "interrupted")
 
 
 def test_ctrl_c_while_exact_turns_to_arcs_keeps_the_packing(capsys, monkeypatch, tmp_path):
     path, out = tmp_path / "grid.json", tmp_path / "r.json"
     drawn = ["problem", "--network", "grid:rows=5,columns=5,p=0.9", "--requests", "6", "--out", str(path)]
     assert run(drawn) == 0
-    monkeypatch.setattr("qnroute.solvers.exact.LinkFlow", stopped)
+    monkeypatch.setattr("qnroute.solvers.exact.LinkFlow", ctrl_c_then(LinkFlow))
     code = run(["solve", str(path), "--option", "max_routes=1", "--out", str(out)])
     assert code == 0
     one_line(capsys.readouterr().err, "interrupted")

@@ -222,16 +222,16 @@ def test_without_a_display_figures_are_agg_unless_another_backend_was_chosen(cho
 
 def test_known_places_are_kept_and_geography_comes_first():
     both = path(4, lambda i: globe(i) | plane(i))
-    xy, geographic = positions(both)
-    assert geographic and xy.tolist() == [[4.0 - 2 * i, 50.0 + i] for i in range(4)]
-    xy, geographic = positions(path(4, plane))
-    assert not geographic and xy.tolist() == [[10.0 * i, 5.0 * i * i] for i in range(4)]
+    xy, kind = positions(both)
+    assert kind == "degrees" and xy.tolist() == [[4.0 - 2 * i, 50.0 + i] for i in range(4)]
+    xy, kind = positions(path(4, plane))
+    assert kind == "km" and xy.tolist() == [[10.0 * i, 5.0 * i * i] for i in range(4)]
 
 
 def test_nodes_without_a_place_are_put_beside_their_neighbours():
     network = path(7, lambda i: {} if i in (2, 5) else globe(i))
-    xy, geographic = positions(network)
-    assert geographic and np.isfinite(xy).all()
+    xy, kind = positions(network)
+    assert kind == "degrees" and np.isfinite(xy).all()
     span = np.ptp(xy, axis=0).max()
     for i in (2, 5):
         assert np.hypot(*(xy[i] - (xy[i - 1] + xy[i + 1]) / 2)) < 0.05 * span
@@ -256,13 +256,13 @@ def test_a_part_without_any_place_is_put_in_the_middle():
 
 def test_half_a_coordinate_is_no_place():
     network = path(3, lambda i: {"lat": 1.0 * i} | ({} if i == 1 else {"lon": 2.0 * i}))
-    xy, geographic = positions(network)
-    assert geographic and np.isfinite(xy).all() and xy[[0, 2]].tolist() == [[0.0, 0.0], [4.0, 2.0]]
+    xy, kind = positions(network)
+    assert kind == "degrees" and np.isfinite(xy).all() and xy[[0, 2]].tolist() == [[0.0, 0.0], [4.0, 2.0]]
 
 
 def test_with_few_places_known_the_structure_decides():
-    xy, geographic = positions(path(10, lambda i: globe(i) if i < 3 else {}))
-    assert not geographic and xy.shape == (10, 2) and np.isfinite(xy).all()
+    xy, kind = positions(path(10, lambda i: globe(i) if i < 3 else {}))
+    assert kind == "layout" and xy.shape == (10, 2) and np.isfinite(xy).all()
 
 
 def test_the_same_network_has_the_same_layout():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
 import typer
 from typer.exceptions import Exit, TyperException
 
-from qnroute.cli import benching, drawing, listing, solving
+from qnroute.cli import benching, console, drawing, listing, solving
 
 DONE, FAILED, BAD_INPUT, NO_ANSWER = 0, 1, 2, 3
 
@@ -36,33 +37,74 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run a command; gives back its exit status. Errors are one line on standard error, never a traceback."""
-    from qnroute.errors import InfeasibleAllocation, NoAnswer, ProblemError, QnrouteError
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that knows few letters is no error
+    code = DONE
+    try:
+        code = _answered(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # the reader has gone: nothing left to tell it
+        _abandon_output()
+        return DONE
+    except OSError as error:
+        _abandon_output()
+        if code != DONE:  # told already
+            return code
+        return _fail(f"standard output: cannot be written: {error.strerror or error}", BAD_INPUT)
+
+
+def _answered(arguments: list[str] | None) -> int:
+    from qnroute.errors import InfeasibleAllocation, NoAnswer, QnrouteError
 
     try:
-        code = app(arguments, standalone_mode=False)
+        code = app(arguments, standalone_mode=False) or DONE
+        return _fail(_INTERRUPTED, NO_ANSWER) if code == _TYPER_INTERRUPTED else code
+    except SystemExit as stop:  # typer's own answer to a reader that has gone
+        if isinstance(stop.__context__, BrokenPipeError):
+            raise stop.__context__ from None
+        raise
     except Exit as stop:
-        code = stop.exit_code
+        return stop.exit_code
     except TyperException as error:
         return _fail(error.format_message(), BAD_INPUT)
     except InfeasibleAllocation as error:
         return _fail(str(error), FAILED)
     except NoAnswer as error:
         return _fail(str(error), NO_ANSWER)
-    except ProblemError as error:
-        return _fail(str(error), BAD_INPUT)
     except QnrouteError as error:
         return _fail(str(error), BAD_INPUT)
     except MemoryError:
         return _fail("not enough memory for this problem and method", BAD_INPUT)
-    except BrokenPipeError:  # the reader has gone: nothing left to tell it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted before there was an answer", NO_ANSWER)
-    return code or DONE
+        return _fail(_INTERRUPTED, NO_ANSWER)
+    except Exception as error:
+        if _came_of_interrupt(error):
+            return _fail(_INTERRUPTED, NO_ANSWER)
+        raise
+
+
+_TYPER_INTERRUPTED = 130
+_INTERRUPTED = "interrupted before there was an answer"
+
+
+def _came_of_interrupt(error: BaseException | None) -> bool:
+    """Whether a Ctrl-C lies behind an error: compiled code and imports wrap it in errors of their own."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _abandon_output() -> None:
+    """Send what is left in the buffer of standard output nowhere, or leaving would fail on it again."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int) -> int:
-    line = " ".join(message.split())
-    print(f"qnroute: {line}", file=sys.stderr)
+    console.remark(message)
     return code

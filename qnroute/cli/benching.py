@@ -29,7 +29,7 @@ def bench(
 
     if name is None:
         for benchmark in BENCHMARKS.values():
-            print(f"{benchmark.name}  {benchmark.description}")
+            console.say(f"{benchmark.name}  {benchmark.description}")
         return
     benchmark = chosen("benchmark", name, BENCHMARKS)
     if out is not None:

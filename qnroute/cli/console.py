@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -17,34 +19,49 @@ WIDE = 200  # columns where no terminal says how wide it is
 
 def table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Sequence[str] = ()) -> None:
     """Print a table; the columns headed `numbers` stand to the right."""
+    if sys.stdout is None:
+        return
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    made = Table(title=printable(title) or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in headings:
         made.add_column(heading, justify="right" if heading in numbers else "left", overflow="fold")
     for row in rows:
-        made.add_row(*(Text(cell) for cell in row))
-    console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
-    console.print(made)
+        made.add_row(*(Text(printable(cell)) for cell in row))
+    text = io.StringIO()  # rich would end the whole program where a reader has gone
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
+    Console(file=text, width=width, highlight=False).print(made)
+    print(text.getvalue(), end="")
 
 
 def document(value: Any) -> None:
     """Print a value as JSON."""
-    print(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
+    print(json.dumps(value, indent=1, allow_nan=False))
+
+
+def say(text: str) -> None:
+    """One line on standard output."""
+    print(printable(text))
 
 
 def remark(text: str) -> None:
     """One line on standard error for people."""
-    print(f"qnroute: {text}", file=sys.stderr)
+    if sys.stderr is not None:
+        print(f"qnroute: {printable(' '.join(text.split()))}", file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    """The text with what would command a terminal spelled out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 @contextlib.contextmanager
 def progress(what: str) -> Iterator[Progress | None]:
     """A live line on standard error, where that is a terminal, fed by the callback given."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console

@@ -93,6 +93,7 @@ def _network(
 
     Repeater stations are not sites: nobody asks for entanglement there.
     """
+    from qnroute.errors import ProblemError
     from qnroute.formats import load_network
     from qnroute.generate import TOPOLOGIES, topology
     from qnroute.repeaters import insert_repeaters
@@ -101,7 +102,11 @@ def _network(
     if kind not in TOPOLOGIES:
         sites = load_network(given, hardware=hardware, slot_s=slot).node_ids
         return load_network(given, hardware=hardware, repeater_km=repeaters, slot_s=slot), sites
-    options = {key: _number(value) for key, value in key_values(rest.split(",") if rest else [], given).items()}
+    options: dict[str, Any] = {
+        key: _number(value) for key, value in key_values(rest.split(",") if rest else [], given).items()
+    }
+    if reserved := {"kind", "seed"} & set(options):
+        raise ProblemError(f"--network: found {min(reserved)} among the options of {kind}; the seed is set by --seed")
     equipment = {"hardware": hardware, "slot_s": slot}
     made = topology(kind, seed=seed, **{key: value for key, value in equipment.items() if value is not None}, **options)
     if repeaters is None:

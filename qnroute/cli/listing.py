@@ -44,7 +44,7 @@ def methods(as_json: Json = False) -> None:
     width = max(len(method.name) for method in found)
     for method in found:
         options = ", ".join(f"{option.name}={option.default}" for option in method.options)
-        print(f"{method.name:{width}}  {method.description}" + (f"  [{options}]" if options else ""))
+        console.say(f"{method.name:{width}}  {method.description}" + (f"  [{options}]" if options else ""))
 
 
 def networks(
@@ -63,7 +63,7 @@ def networks(
         width = max(map(len, found))
         for known, entry in found.items():
             size = f"{entry.n_sites} nodes, {entry.n_links} links"
-            print(f"{known:{width}}  {entry.title} ({entry.year}): {size}, {entry.kind}")
+            console.say(f"{known:{width}}  {entry.title} ({entry.year}): {size}, {entry.kind}")
         return
     from qnroute.summary import summarize
 
@@ -73,9 +73,9 @@ def networks(
         console.document({**figures, "notes": list(network.notes)})
         return
     for key, value in figures.items():
-        print(f"{key:22} {value if isinstance(value, (str, int)) else console.number(value, 4)}")
+        console.say(f"{key:22} {value if isinstance(value, (str, int)) else console.number(value, 4)}")
     for note in network.notes:
-        print(f"note: {note}")
+        console.say(f"note: {note}")
 
 
 def hardware(
@@ -91,7 +91,7 @@ def hardware(
             return
         width = max(map(len, found))
         for known, entry in found.items():
-            print(f"{known:{width}}  {entry.platform}: {entry.title}")
+            console.say(f"{known:{width}}  {entry.platform}: {entry.title}")
         return
     entry = preset(name)
     if as_json:
@@ -107,9 +107,11 @@ def _preset_dict(entry: Preset) -> dict[str, Any]:
 
 
 def _print_preset(entry: Preset) -> None:
-    print(f"{entry.id}: {entry.title} ({entry.platform})")
-    print(f"model: {entry.model}")
-    print(f"slot: {entry.slot_s:g} s, {entry.slot_reason}; swap {entry.swap:g}; memory {entry.memory or 'not stated'}")
+    console.say(f"{entry.id}: {entry.title} ({entry.platform})")
+    console.say(f"model: {entry.model}")
+    console.say(
+        f"slot: {entry.slot_s:g} s, {entry.slot_reason}; swap {entry.swap:g}; memory {entry.memory or 'not stated'}"
+    )
     rows = [[name, f"{figure.value:g}", f"{figure.citation} [{figure.ref}]"] for name, figure in entry.figures.items()]
     console.table("", ["figure", "value", "source"], rows, numbers=["value"])
     lengths = [1.0, 10.0, 25.0, 50.0, 100.0]

@@ -30,9 +30,10 @@ def solve(
     plot: Annotated[str | None, typer.Option(help="Draw the routes: .png .svg .pdf", metavar="FILE")] = None,
 ) -> None:
     """Answer a problem; the answer is checked before it is given."""
+    from qnroute.errors import ProblemError
     from qnroute.formats import load_problem
-    from qnroute.formats.writing import require_writable
-    from qnroute.methods import solve as answer
+    from qnroute.formats.writing import require_writable, write_text
+    from qnroute.methods import solve_with
 
     options = key_values(option or [])
     for path in (out, plot):
@@ -44,17 +45,21 @@ def solve(
         require_plotting(plot)
     stated = load_problem(problem)
     with console.progress(f"{method} on {stated.name or 'the problem'}") as shown:
-        result = answer(stated, method, time_limit=time_limit, gap=gap, seed=seed, progress=shown, **options)
+        common = {"time_limit": time_limit, "gap": gap, "seed": seed, "progress": shown}
+        result = solve_with(stated, method, options, **common)
     if out is not None:
         result.save(out)
-    if as_json:
-        print(result.to_json(), end="")
+    if as_json and out != "-":
+        write_text("-", result.to_json())
     elif out != "-":
         _print_result(result)
     if plot is not None:
         from qnroute.plot import plot_result, save_figure
 
-        save_figure(plot_result(result), plot)
+        try:
+            save_figure(plot_result(result), plot)
+        except ProblemError as error:
+            raise error if error.source else error.at(plot) from None
     for text in result.remarks:
         console.remark(text)
 
@@ -83,7 +88,8 @@ def compare(
     for stated in loaded:
         with console.progress(f"comparing on {stated.name or 'the problem'}") as shown:
             some = run(stated, names or default_methods(stated), time_limit=time_limit, seed=seed, progress=shown)
-        _print_comparison(stated.name, some)
+        if out != "-":
+            _print_comparison(stated.name, some)
         rows += some
     if out is not None:
         write_table(rows, out)
@@ -103,7 +109,7 @@ def check(
         console.remark(f"{result}: " + "; ".join(verdict.broken))
         raise typer.Exit(1)
     gap = "no bound" if claimed.gap is None else f"gap {console.percent(claimed.gap)}"
-    print(
+    console.say(
         f"{result}: holds; {len(claimed.routes) or len(claimed.links)} chosen, objective {verdict.objective:.9g}, {gap}"
     )
 
@@ -122,7 +128,7 @@ def _print_result(result) -> None:
     rows = result.to_dict()["routes"]
     proven = "no bound" if result.bound is None else f"bound {console.number(result.bound)}"
     gap = "" if result.gap is None else f", gap {console.percent(result.gap)}"
-    print(
+    console.say(
         f"{result.problem.name or 'problem'}: {result.method}, {result.status}, "
         f"objective {console.number(result.objective)}, {proven}{gap}, {result.seconds:.2f} s"
     )
@@ -130,7 +136,7 @@ def _print_result(result) -> None:
         console.table("", ["link"], [[" - ".join(pair)] for pair in result.allocation.links])
         return
     served = len({row["request"] for row in rows})
-    print(f"{served} of {len(result.problem.requests)} requests served by {len(rows)} routes")
+    console.say(f"{served} of {len(result.problem.requests)} requests served by {len(rows)} routes")
     if rows:
         headings = ["request", "route", "probability", "fidelity", "value"]
         cells = [

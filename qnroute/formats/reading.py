@@ -13,6 +13,8 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """The content of a file, or of standard input where `path` is ``-``."""
     try:
         if os.fspath(path) == STANDARD:
+            if sys.stdin is None:
+                raise OSError("it is closed")
             return sys.stdin.buffer.read()
         with open(path, "rb") as stream:
             return stream.read()

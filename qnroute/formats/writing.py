@@ -24,10 +24,11 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     """
     try:
         if os.fspath(path) == STANDARD:
-            sys.stdout.write(text)
-            sys.stdout.flush()
+            _write_standard(text)
         else:
             _write_file(Path(path), text.encode())
+    except BrokenPipeError:  # a reader that has gone is no fault of the path
+        raise
     except OSError as error:
         raise ProblemError(f"cannot be written: {error.strerror or error}", source=named(path)) from None
     except ValueError as error:  # lone surrogates in the text, a null byte in the path
@@ -37,6 +38,18 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 def named(path: str | os.PathLike[str], standard: str = "standard output") -> str:
     """What a message calls the file at `path`."""
     return standard if os.fspath(path) == STANDARD else str(path) or "''"
+
+
+def _write_standard(text: str) -> None:
+    if sys.stdout is None:
+        raise OSError("it is closed")
+    buffer = getattr(sys.stdout, "buffer", None)
+    if buffer is None:
+        sys.stdout.write(text)
+    else:  # UTF-8 whatever the terminal speaks, as in a file
+        sys.stdout.flush()
+        buffer.write(text.encode())
+    sys.stdout.flush()
 
 
 def _write_file(path: Path, content: bytes) -> None:
@@ -62,10 +75,26 @@ def require_writable(path: str | os.PathLike[str]) -> None:
     """Refuse, before long work, a path that could not be written after it."""
     if os.fspath(path) == STANDARD:
         return
-    place = Path(path)
-    if place.is_dir():
-        raise ProblemError("cannot be written: it is a folder", source=named(path))
+    try:
+        reason = _obstacle(Path(path))
+    except (OSError, ValueError, RuntimeError) as error:  # a name too long, a loop of links, a closed folder
+        reason = getattr(error, "strerror", None) or str(error)
+    if reason:
+        raise ProblemError(f"cannot be written: {reason}", source=named(path))
+
+
+def _obstacle(place: Path) -> str:
+    """What stands in the way of a file at `place`, or nothing."""
+    exists = os.path.lexists(place)
+    if exists and place.is_dir():
+        return "it is a folder"
+    if exists:
+        place.resolve(strict=not place.is_symlink() or place.exists())
     if not place.parent.is_dir():
-        raise ProblemError(f"cannot be written: there is no folder {place.parent}", source=named(path))
-    if not os.access(place if place.exists() else place.parent, os.W_OK):
-        raise ProblemError("cannot be written: permission denied", source=named(path))
+        return f"there is no folder {place.parent}"
+    if len(os.fsencode(place.name)) > 255:
+        return "the file name is too long"
+    if exists and place.is_symlink():
+        os.path.realpath(place, strict=False)
+        place.resolve()
+    return "" if os.access(place if place.exists() else place.parent, os.W_OK) else "permission denied"
