@@ -223,7 +223,8 @@ def method(name: str) -> Method:
     from qnroute.fields import chosen
 
     built_in = {method.name: method for method in BUILT_IN}  # looking for extensions takes a while
-    return built_in[name] if name in built_in else chosen("method", name, registered())
+    known = built_in if isinstance(name, str) and name in built_in else registered()
+    return chosen("method", name, known)
 
 
 def solve(
