@@ -56,7 +56,7 @@ class LinkFlow(LinearModel):
         self.tail = np.concatenate([network.source, network.target])
         self.head = np.concatenate([network.target, network.source])
         self.link = np.tile(np.arange(network.n_links), 2)
-        self.commodity = np.repeat(np.arange(len(problem.requests)), self._copies())
+        self.commodity = np.repeat(np.arange(len(problem.requests)), copies(problem))
         self._refuse_huge(4 * len(self.commodity) * len(self.tail), "coefficients")
         self._axes()
         self._add_use()
@@ -68,15 +68,6 @@ class LinkFlow(LinearModel):
         self._add_positions()
 
     # --- the parts, in the order of the module's text ---
-
-    def _copies(self) -> np.ndarray:
-        """(K,) how many routes of each request could be in use at once."""
-        problem, network = self.problem, self.problem.network
-        most = np.array([request.routes for request in problem.requests], dtype=np.int64)
-        channels = np.bincount(self.tail, weights=network.channels[self.link], minlength=network.n_nodes)
-        most = np.minimum(most, np.minimum(channels[problem.sources], channels[problem.targets]).astype(np.int64))
-        most = np.minimum(most, np.minimum(network.memory[problem.sources], network.memory[problem.targets]))
-        return np.minimum(most, problem.degree_bounds[problem.sources])
 
     def _axes(self) -> None:
         network, requests = self.problem.network, self.problem.requests
@@ -262,3 +253,14 @@ class LinkFlow(LinearModel):
         while path[-1] != source:
             path.append(came[path[-1]])
         return path[::-1]
+
+
+def copies(problem: Problem) -> np.ndarray:
+    """(K,) how many routes of each request could be in use at once."""
+    network = problem.network
+    most = np.array([request.routes for request in problem.requests], dtype=np.int64)
+    ends, channels = np.concatenate([network.source, network.target]), np.tile(network.channels, 2)
+    at_node = np.bincount(ends, weights=channels, minlength=network.n_nodes)
+    for end in (problem.sources, problem.targets):
+        most = np.minimum(most, np.minimum(at_node[end].astype(np.int64), network.memory[end]))
+    return np.minimum(most, problem.degree_bounds[problem.sources])

@@ -311,10 +311,14 @@ def _judged(
 ) -> Result:
     """The answer as a result: judged, valued anew, its status drawn from bound and value alone."""
     from qnroute.allocation import check, value
-    from qnroute.result import Result, status_of
+    from qnroute.result import PROVEN, Result, status_of
 
     check(problem, answer.allocation)
-    objective, bound = value(problem, answer.allocation), answer.bound
+    objective, remarks = value(problem, answer.allocation), _remarks(answer)
+    bound = _known(answer.bound)
+    if bound is not None and bound < objective - PROVEN * max(abs(objective), 1e-9):
+        remarks += (f"the bound {bound:.9g} that {chosen.name} gave lies below its own answer: it is not used",)
+        bound = None
     if bound is not None:
         bound = max(bound, objective)  # a solver's bound carries its tolerance
     return Result(
@@ -327,9 +331,14 @@ def _judged(
         seconds=seconds,
         seed=seed,
         options=options,
-        trace=answer.trace,
-        remarks=_remarks(answer),
+        trace=[(seconds, _known(best), _known(limit)) for seconds, best, limit in answer.trace],
+        remarks=remarks,
     )
+
+
+def _known(figure: float | None) -> float | None:
+    """The figure, or None where a stopped search had none."""
+    return figure if figure is not None and math.isfinite(figure) else None
 
 
 def _remarks(answer: Answer) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ bound that the packing left.
 from __future__ import annotations
 
 from qnroute.allocation import Allocation, value
-from qnroute.models.link_flow import LinkFlow
+from qnroute.models.link_flow import LinkFlow, copies
 from qnroute.models.path_packing import MAX_ROUTES
 from qnroute.problem import Problem
 from qnroute.result import PROVEN, relative_gap
@@ -50,7 +50,7 @@ def _by_flow(
 ) -> Answer:
     kind = problem.objective.kind
     per_arc = 2 if kind == "expected-pairs" else 1
-    columns = 2 * per_arc * sum(request.routes for request in problem.requests) * problem.network.n_links
+    columns = 2 * per_arc * int(copies(problem).sum()) * problem.network.n_links
     if columns > FLOW_COLUMNS[kind]:
         most = FLOW_COLUMNS[kind]
         remark = (
