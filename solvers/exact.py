@@ -39,6 +39,8 @@ def exact(problem: Problem, settings: Settings, *, threads: int = 1, max_routes:
     gap = relative_gap(value(problem, best), packing.bound)
     if packing.stopped or not packing.open or (gap is not None and gap <= max(settings.gap, PROVEN)):
         return Answer(best, packing.bound, trace, packing.stopped)
+    if settings.stopped:
+        return Answer(best, packing.bound, trace, settings.stopped)
     try:
         return _by_flow(problem, settings, best, packing, trace, threads)
     except KeyboardInterrupt:  # a second Ctrl-C: what is proven stays proven

@@ -68,7 +68,9 @@ def pack(problem: Problem, settings: Settings, known: float, *, max_routes: int,
         table = enumerate_routes(problem, per_request=limit, settings=settings)
         if problem.objective.kind == "link-sum" and table.incomplete().any():
             # routes come by hops there, not by value, and `rest` says little: all of them, or none
-            return Packing(bound=_trivial_bound(problem, table), open=_unlisted(table.incomplete()))
+            return Packing(
+                bound=_trivial_bound(problem, table), open=_unlisted(table.incomplete()), stopped=settings.stopped
+            )
         model = PathPacking(problem, table, with_rest=True)
         best, unsettled = _improved(best, model, settings, known, threads)
         if best.times is not None:
@@ -78,7 +80,7 @@ def pack(problem: Problem, settings: Settings, known: float, *, max_routes: int,
             return best
         longer = _longer(limit, unsettled, table, max_routes)
         if (longer == limit).all():
-            many = f"more than {MOST_PACKED:,} routes could be part of the optimum"
+            many = f"the integer program (of {MOST_PACKED:,} routes at most) left a gap"
             return replace(best, open=_unlisted(unsettled) if unsettled.any() else many)
         limit = longer
 

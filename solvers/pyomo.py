@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 
 import numpy as np
@@ -53,7 +54,12 @@ def solve_with_pyomo(model: LinearModel, settings: Settings) -> Answer:
     forget_threads()
     if math.isfinite(settings.remaining()):
         solver.config.time_limit = settings.remaining()
-    outcome = solver.solve(made)
+    talk, level = logging.getLogger("pyomo"), logging.getLogger("pyomo").level
+    talk.setLevel(logging.ERROR)  # it warns that it does not know what an interruption is
+    try:
+        outcome = solver.solve(made)
+    finally:
+        talk.setLevel(level)
     if outcome.incumbent_objective is None:
         raise NoAnswer(f"pyomo: {settings.stopped or 'stopped'} before any answer was found")
     bound = outcome.objective_bound
