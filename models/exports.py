@@ -6,7 +6,7 @@ import importlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     import highspy
     import pulp
     import pyomo.environ as pyo
+
+
+def _nothing() -> None:
+    """What is done for each variable and constraint unless told otherwise."""
 
 
 def to_highs(matrix: Matrix, *, scale: float = 1.0) -> highspy.Highs:
@@ -53,10 +57,11 @@ def _clipped(values: np.ndarray, inf: float) -> np.ndarray:
     return np.clip(values, -inf, inf)
 
 
-def to_pyomo(model: LinearModel, *, scale: float = 1.0) -> pyo.ConcreteModel:
+def to_pyomo(model: LinearModel, *, scale: float = 1.0, each: Callable[[], None] = _nothing) -> pyo.ConcreteModel:
     """A Pyomo model with one `Var` for each block of columns and one `Constraint` for each block of rows.
 
-    Its objective ``value`` is divided by `scale`.
+    Its objective ``value`` is divided by `scale`. `each` is called for every variable and constraint: what it
+    raises ends the work.
     """
     pyo = _library("pyomo.environ")
     from pyomo.core.expr.numeric_expr import LinearExpression
@@ -69,6 +74,7 @@ def to_pyomo(model: LinearModel, *, scale: float = 1.0) -> pyo.ConcreteModel:
         part = slice(block.start, block.stop)
         settings = zip(matrix.lower[part].tolist(), matrix.upper[part].tolist(), matrix.integer[part].tolist())
         for variable, (lower, upper, integer) in zip(component.values(), settings):
+            each()
             variable.domain = pyo.Integers if integer else pyo.Reals
             variable.setlb(_finite(lower))
             variable.setub(_finite(upper))
@@ -77,6 +83,7 @@ def to_pyomo(model: LinearModel, *, scale: float = 1.0) -> pyo.ConcreteModel:
         component = pyo.Constraint(range(block.size))
         made.add_component(block.name, component)
         for i, (lower, columns, values, upper) in enumerate(_rows(matrix, block)):
+            each()
             if columns:
                 terms = LinearExpression(linear_coefs=values, linear_vars=[variables[j] for j in columns])
                 component.add(i, (_finite(lower), terms, _finite(upper)))
@@ -87,19 +94,21 @@ def to_pyomo(model: LinearModel, *, scale: float = 1.0) -> pyo.ConcreteModel:
     return made
 
 
-def to_pulp(model: LinearModel, *, scale: float = 1.0) -> pulp.LpProblem:
-    """A PuLP problem whose variables and constraints carry the export names; its costs are divided by `scale`."""
+def to_pulp(model: LinearModel, *, scale: float = 1.0, each: Callable[[], None] = _nothing) -> pulp.LpProblem:
+    """A PuLP problem whose variables and constraints carry the export names; `scale` and `each` as in `to_pyomo`."""
     pulp = _library("pulp")
     matrix, made = model.matrix, pulp.LpProblem(model.name.replace("-", "_"), pulp.LpMaximize)
     settings = zip(model.column_names(), matrix.lower.tolist(), matrix.upper.tolist(), matrix.integer.tolist())
-    variables = [
-        made.add_variable(name, _finite(lower), _finite(upper), "Integer" if integer else "Continuous")
-        for name, lower, upper, integer in settings
-    ]
+    variables = []
+    for name, lower, upper, integer in settings:
+        each()
+        kind = "Integer" if integer else "Continuous"
+        variables.append(made.add_variable(name, _finite(lower), _finite(upper), kind))
     costs = (matrix.cost / scale).tolist()
     made.setObjective(pulp.LpAffineExpression((variables[j], costs[j]) for j in np.flatnonzero(matrix.cost)))
     for block in model.rows.values():
         for name, (lower, columns, values, upper) in zip(block.names(), _rows(matrix, block)):
+            each()
             if not columns:
                 continue
             terms = pulp.LpAffineExpression((variables[j], value) for j, value in zip(columns, values))

@@ -114,6 +114,11 @@ class LinearModel:
         """The allocation that column values stand for."""
         raise TypeError(f"{type(self).__name__} does not say what its columns mean")
 
+    @property
+    def tail_value(self) -> float:
+        """Upper bound on what the model leaves out could add to its optimum."""
+        return 0.0
+
     # --- building ---
 
     def add_columns(self, name, axes, *, lower=0.0, upper=np.inf, cost=0.0, integer=False) -> Block:

@@ -14,14 +14,12 @@ from __future__ import annotations
 import numpy as np
 
 from qnroute.allocation import Allocation
-from qnroute.errors import NoAnswer, SolverError
+from qnroute.errors import SolverError
 from qnroute.fields import UNLIMITED
 from qnroute.models.linear import LinearModel
 from qnroute.problem import Problem
 from qnroute.routes import RouteTable, enumerate_all
-from qnroute.settings import Settings
-
-MAX_ROUTES = 200_000
+from qnroute.settings import MAX_ROUTES, Settings
 
 
 class PathPacking(LinearModel):
@@ -124,8 +122,8 @@ def all_routes(problem: Problem, max_routes: int = MAX_ROUTES, settings: Setting
         Naming the requests that have more, once there are more than `max_routes` in all.
     """
     table = enumerate_all(problem, max_routes=max_routes, settings=settings)
-    if settings is not None and settings.stopped:
-        raise NoAnswer(f"path-packing: {settings.stopped} before any answer was found")
+    if settings is not None:
+        settings.go_on(PathPacking.name)
     more = np.flatnonzero(table.incomplete())
     if len(more):
         named = f"request {problem.requests[more[0]].id}" + (f" and {len(more) - 1} others" if len(more) > 1 else "")

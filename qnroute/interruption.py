@@ -14,7 +14,8 @@ def noted(interrupted: threading.Event) -> Iterator[None]:
     """Within, the first Ctrl-C sets `interrupted` and raises nothing; the second one raises as usual.
 
     An exception at any instruction would leave compiled code and solvers in a state that nobody can answer from.
-    Where Python does not handle Ctrl-C (another thread, a handler of the caller's own) nothing is changed.
+    Where one is within another, the outer one notes. Where Python does not handle Ctrl-C (another thread, a handler
+    of the caller's own) nothing is changed.
     """
     ours = threading.current_thread() is threading.main_thread()
     if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:

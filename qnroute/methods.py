@@ -9,12 +9,13 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import math
-import time
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from qnroute.errors import ProblemError, SolverError
+from qnroute.settings import MAX_ROUTES
 
 if TYPE_CHECKING:
     from qnroute.problem import Problem
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 GROUP = "qnroute.methods"
 ALLOCATION, SELECTION = "allocation", "link-selection"
+MODELS = ("auto", "link-flow", "path-packing", "link-selection")
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ class Method:
 
 
 _THREADS = Option("threads", int, 1, "HiGHS threads; 1 is reproducible", low=1, high=256)
-_MAX_ROUTES = Option("max_routes", int, 200_000, "routes listed in all before giving way", low=1, high=5_000_000)
+_MAX_ROUTES = Option("max_routes", int, MAX_ROUTES, "routes listed in all before giving way", low=1, high=5_000_000)
 _BOTH = (ALLOCATION, SELECTION)
 
 
@@ -140,8 +142,7 @@ def _candidates(default: int) -> Option:
 
 
 def _model() -> Option:
-    choices = ("auto", "link-flow", "path-packing", "link-selection")
-    return Option("model", str, "auto", "which formulation is stated", choices=choices)
+    return Option("model", str, MODELS[0], "which formulation is stated", choices=MODELS)
 
 
 BUILT_IN = (
@@ -235,6 +236,7 @@ def solve(
     gap: float = 0.0,
     seed: int | None = None,
     progress: Progress | None = None,
+    interrupted: threading.Event | None = None,
     **options: Any,
 ) -> Result:
     """Answer a problem; the answer is checked before it is given.
@@ -251,6 +253,8 @@ def solve(
         Of the random numbers, where the method uses any: same seed, same answer.
     progress
         Called as ``progress(seconds, objective, bound)`` during long work.
+    interrupted
+        Set it from elsewhere to have the best answer so far; Ctrl-C sets it, too.
     **options
         The method's own options, validated by name.
 
@@ -262,7 +266,7 @@ def solve(
         The method cannot state the problem, or its solver failed; `NoAnswer` if time ran out with nothing found.
     """
     common = {"time_limit": time_limit, "gap": gap, "seed": seed, "progress": progress}
-    return solve_with(problem, method, options, **common)
+    return solve_with(problem, method, options, interrupted=interrupted, **common)
 
 
 def solve_with(
@@ -274,6 +278,7 @@ def solve_with(
     gap: float = 0.0,
     seed: int | None = None,
     progress: Progress | None = None,
+    interrupted: threading.Event | None = None,
 ) -> Result:
     """`solve` with the method's own options in a mapping, where their names are not known beforehand."""
     from qnroute.fields import brief
@@ -293,11 +298,11 @@ def solve_with(
         gap=_GAP.parse(gap),
         seed=None if seed is None else _SEED.parse(seed),
         progress=progress,
+        interrupted=interrupted or threading.Event(),
     )
-    started = time.perf_counter()
     with noted(settings.interrupted):
         answer = chosen.function()(problem, settings, **settled)
-        return _judged(problem, chosen, answer, settings.seed, settled, time.perf_counter() - started)
+        return _judged(problem, chosen, answer, settings.seed, settled, settings.elapsed())
 
 
 _TIME_LIMIT = Option("time_limit", float, None, "seconds", low=0.0)

@@ -62,6 +62,13 @@ class RouteTable:
         """(K,) bool: whether a request may have routes worth more than `least_value` that are not listed."""
         return self.rest > np.maximum(least_value * (1 + 1e-9), NOTHING * self.problem.weights)
 
+    def first(self, count: int) -> RouteTable:
+        """The `count` most valuable routes of each request, the others counted in `rest`."""
+        rank = np.arange(len(self)) - np.searchsorted(self.request, self.request)
+        rest = self.rest.copy()
+        np.maximum.at(rest, self.request[rank >= count], self.value[rank >= count])
+        return _taken(self, np.flatnonzero(rank < count), self.value, rest)
+
     def route(self, j: int) -> Route:
         """Route j with the names of its request and nodes."""
         names = self.problem.network.node_ids

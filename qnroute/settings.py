@@ -8,9 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from qnroute.errors import NoAnswer
+
 if TYPE_CHECKING:
     from qnroute.allocation import Allocation
 
+MAX_ROUTES = 200_000  # routes that a method lists in all, unless told otherwise
 Point = tuple[float, float | None, float | None]
 """Seconds, best objective so far, best bound so far; None where there is none yet."""
 Trace = list[Point]
@@ -55,6 +58,17 @@ class Settings:
         if self.interrupted.is_set():
             return "interrupted"
         return "time-limit" if self.remaining() <= 0.0 else None
+
+    def go_on(self, name: str) -> None:
+        """For work that has nothing to show yet.
+
+        Raises
+        ------
+        NoAnswer
+            Where the work must end now; `name` says whose it is.
+        """
+        if self.stopped:
+            raise NoAnswer(f"{name}: {self.stopped} before any answer was found")
 
     def elapsed(self) -> float:
         """Seconds since the method was called."""

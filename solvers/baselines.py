@@ -131,7 +131,11 @@ def greedy(problem: Problem, settings: Settings, *, candidates: int = 20) -> Ans
 
 def density_greedy(problem: Problem, settings: Settings, *, candidates: int = 20) -> Answer:
     """All candidate routes of all requests by value over the square root of their hops, taken while they fit."""
-    table = enumerate_routes(problem, per_request=candidates, pool=_POOL, settings=settings)
+    return densest_first(enumerate_routes(problem, per_request=candidates, pool=_POOL, settings=settings), settings)
+
+
+def densest_first(table: RouteTable, settings: Settings) -> Answer:
+    """The routes of a table by value over the square root of their hops, taken while they fit."""
     return _packed(table, np.argsort(-table.value / np.sqrt(table.hops), kind="stable"), settings)
 
 

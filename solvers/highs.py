@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import highspy
 import numpy as np
@@ -15,6 +15,7 @@ from qnroute.models.exports import to_highs
 from qnroute.models.linear import LinearModel, Matrix
 from qnroute.problem import Problem
 from qnroute.settings import Answer, Settings, Trace
+from qnroute.solvers.choice import stated
 
 _log = logging.getLogger(__name__)
 _TIGHT = 1e-9  # floors and gains are scaled to 1, and the judge allows 1e-9
@@ -40,11 +41,6 @@ class Outcome:
     stopped: str | None = None
 
 
-def solve_model(model: LinearModel, settings: Settings, *, threads: int = 1) -> Outcome:
-    """Maximize a model; see `solve_matrix`."""
-    return solve_matrix(model.matrix, settings, threads=threads)
-
-
 def solve_matrix(matrix: Matrix, settings: Settings, *, threads: int = 1) -> Outcome:
     """Maximize a program in which all zero is feasible, as in every model of an allocation.
 
@@ -60,8 +56,7 @@ def solve_matrix(matrix: Matrix, settings: Settings, *, threads: int = 1) -> Out
     """
     if nothing_to_gain(matrix):
         return Outcome(np.zeros(len(matrix.cost)), 0.0)
-    scale = cost_scale(matrix)
-    highs = to_highs(matrix, scale=scale)
+    highs = to_highs(matrix, scale=cost_scale(matrix))
     for option, setting in RELIABLE.items():
         _set(highs, option, setting)
     _set(highs, "mip_rel_gap", max(settings.gap, CLOSED))
@@ -69,14 +64,9 @@ def solve_matrix(matrix: Matrix, settings: Settings, *, threads: int = 1) -> Out
     forget_threads()
     _set(highs, "threads", threads)
     trace: Trace = []
-    _watch(highs, settings, scale, trace)
-    interrupted = run(highs, settings)
-    if highs.getModelStatus() == highspy.HighsModelStatus.kInfeasible:  # it cannot be: all zero is feasible
-        _log.warning("HiGHS calls a feasible program infeasible; solving it again without presolve")
-        _set(highs, "presolve", "off")
-        interrupted = run(highs, settings)
-    outcome = outcome_of(highs, scale, trace, interrupted)
-    return replace(outcome, bound=outcome.bound + slack(matrix))
+    _watch(highs, settings, cost_scale(matrix), trace)
+    run(highs, settings)
+    return outcome_of(highs, matrix, settings, trace=trace)
 
 
 def nothing_to_gain(matrix: Matrix) -> bool:
@@ -102,35 +92,37 @@ def forget_threads() -> None:
     highspy.Highs.resetGlobalScheduler(True)
 
 
-def solve_packed(model: LinearModel, settings: Settings, *, threads: int = 1) -> Answer:
-    """The answer of a model whose optimum is the problem's."""
-    outcome = solve_model(model, settings, threads=threads)
+def answer_of(model: LinearModel, outcome: Outcome, name: str) -> Answer:
+    """The answer that an outcome of a model stands for; `name` is the method's.
+
+    Raises
+    ------
+    NoAnswer
+        Where the run was stopped before it had any values.
+    """
     if outcome.values is None:
-        raise NoAnswer(f"{model.name}: {outcome.stopped or 'stopped'} before any answer was found")
-    return Answer(model.decode(outcome.values), outcome.bound, outcome.trace, outcome.stopped)
+        raise NoAnswer(f"{name}: {outcome.stopped or 'stopped'} before any answer was found")
+    return Answer(model.decode(outcome.values), outcome.bound + model.tail_value, outcome.trace, outcome.stopped)
 
 
-def link_flow(problem: Problem, settings: Settings, *, threads: int = 1) -> Answer:
+def link_flow(problem: Problem, settings: Settings, *, threads: int) -> Answer:
     """Method ``link-flow``."""
-    from qnroute.models.link_flow import LinkFlow
-
-    return solve_packed(LinkFlow(problem), settings, threads=threads)
+    return _stated_and_solved(problem, settings, "link-flow", threads)
 
 
-def path_packing(problem: Problem, settings: Settings, *, threads: int = 1, max_routes: int = 200_000) -> Answer:
+def path_packing(problem: Problem, settings: Settings, *, threads: int, max_routes: int) -> Answer:
     """Method ``path-packing``."""
-    from qnroute.models.path_packing import PathPacking, all_routes
-
-    model = PathPacking(problem, all_routes(problem, max_routes, settings))
-    answer = solve_packed(model, settings, threads=threads)
-    return Answer(answer.allocation, answer.bound + model.tail_value, answer.trace, answer.stopped)
+    return _stated_and_solved(problem, settings, "path-packing", threads, max_routes=max_routes)
 
 
-def link_selection(problem: Problem, settings: Settings, *, threads: int = 1) -> Answer:
+def link_selection(problem: Problem, settings: Settings, *, threads: int) -> Answer:
     """Method ``exact`` for the task link-selection."""
-    from qnroute.models.link_selection import LinkSelection
+    return _stated_and_solved(problem, settings, "link-selection", threads)
 
-    return solve_packed(LinkSelection(problem), settings, threads=threads)
+
+def _stated_and_solved(problem: Problem, settings: Settings, name: str, threads: int, **listing: int) -> Answer:
+    model = stated(problem, name, settings, **listing)
+    return answer_of(model, solve_matrix(model.matrix, settings, threads=threads), name)
 
 
 def _set(highs: highspy.Highs, option: str, value: bool | int | float | str) -> None:
@@ -157,8 +149,24 @@ def _watch(highs: highspy.Highs, settings: Settings, scale: float, trace: Trace)
     highs.cbMipImprovingSolution += seen
 
 
-def run(highs: highspy.Highs, settings: Settings) -> bool:
-    """Run in a thread of its own, so that an interruption can reach it; True where one did."""
+def run(highs: highspy.Highs, settings: Settings) -> None:
+    """Run a program in which all zero is feasible; again without presolve, where that calls it infeasible."""
+    _run_once(highs, settings)
+    if refuted(highs):
+        _run_once(highs, settings)
+
+
+def refuted(highs: highspy.Highs) -> bool:
+    """Whether HiGHS calls a program infeasible that cannot be; its presolve, the culprit, is then turned off."""
+    if highs.getModelStatus() != highspy.HighsModelStatus.kInfeasible:
+        return False
+    _log.warning("HiGHS calls a feasible program infeasible; solving it again without presolve")
+    _set(highs, "presolve", "off")
+    return True
+
+
+def _run_once(highs: highspy.Highs, settings: Settings) -> None:
+    """Run in a thread of its own, so that an interruption can reach it."""
     remaining = settings.remaining()
     if math.isfinite(remaining):
         _set(highs, "time_limit", highs.getRunTime() + remaining)
@@ -181,11 +189,23 @@ def run(highs: highspy.Highs, settings: Settings) -> bool:
             highs.cancelSolve()
     if failure:
         raise failure[0]
-    return settings.interrupted.is_set()
 
 
-def outcome_of(highs: highspy.Highs, scale: float, trace: Trace, interrupted: bool) -> Outcome:
-    """Values, bound and why it stopped, read off a HiGHS object after its run; `scale` undoes that of the costs."""
+def outcome_of(
+    highs: highspy.Highs, matrix: Matrix, settings: Settings, *, trace: Trace | None = None, sign: float = 1.0
+) -> Outcome:
+    """Values, bound and why it stopped, read off a HiGHS object that ran `matrix`, its costs divided by `cost_scale`.
+
+    Parameters
+    ----------
+    sign
+        -1 where the maximization was turned into a minimization.
+
+    Raises
+    ------
+    SolverError
+        Where HiGHS ended neither with an optimum nor at a limit.
+    """
     status, info = highs.getModelStatus(), highs.getInfo()
     kinds = highspy.HighsModelStatus
     limits = (kinds.kTimeLimit, kinds.kInterrupt, kinds.kHighsInterrupt, kinds.kIterationLimit, kinds.kSolutionLimit)
@@ -199,8 +219,10 @@ def outcome_of(highs: highspy.Highs, scale: float, trace: Trace, interrupted: bo
         bound = info.mip_dual_bound
     else:
         bound = info.objective_function_value if status == kinds.kOptimal else math.inf
-    bound = bound * scale if abs(bound) < highspy.kHighsInf else math.inf
+    known = abs(bound) < highspy.kHighsInf
+    bound = bound * sign * cost_scale(matrix) + slack(matrix) if known else math.inf
     stopped = None
     if status in limits:
-        stopped = "interrupted" if interrupted or status in (kinds.kInterrupt, kinds.kHighsInterrupt) else "time-limit"
-    return Outcome(values, bound, trace, stopped)
+        cut = settings.interrupted.is_set() or status in (kinds.kInterrupt, kinds.kHighsInterrupt)
+        stopped = "interrupted" if cut else "time-limit"
+    return Outcome(values, bound, trace or [], stopped)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 import highspy
 import numpy as np
 
+from qnroute.allocation import Allocation, value
 from qnroute.models.exports import to_highs
 from qnroute.models.linear import Matrix
 from qnroute.models.path_packing import PathPacking
@@ -25,6 +26,7 @@ from qnroute.problem import Problem
 from qnroute.result import PROVEN, relative_gap
 from qnroute.routes import RouteTable, enumerate_routes
 from qnroute.settings import Point, Settings, Trace
+from qnroute.solvers.baselines import densest_first
 from qnroute.solvers.highs import cost_scale, nothing_to_gain, run, solve_matrix
 
 NEGLIGIBLE = 1e-8  # share of the known value that unlisted routes may add in all and still count as nothing
@@ -37,45 +39,40 @@ _ROUNDING = 1e-9  # relative room left when columns are dropped, for rounding in
 
 @dataclass(frozen=True)
 class Packing:
-    """The best packing found: route j of `table` used `times[j]` times; None where nothing beat what was known.
+    """The best packing found and its value; `open` says what keeps `bound` from being closed, empty if nothing does."""
 
-    `open` says what keeps `bound` from being closed, in words; it is empty where nothing does.
-    """
-
-    table: RouteTable | None = None
-    times: np.ndarray | None = None
+    allocation: Allocation
+    value: float
     bound: float = np.inf
     open: str = ""
     trace: Trace = field(default_factory=list)
     stopped: str | None = None
 
 
-def pack(problem: Problem, settings: Settings, known: float, *, max_routes: int, threads: int = 1) -> Packing:
+def pack(
+    problem: Problem, settings: Settings, *, max_routes: int, threads: int = 1, start: Allocation | None = None
+) -> Packing:
     """Pack routes, listing as many as the proof needs.
 
     Parameters
     ----------
-    known
-        Value of a known allocation; only better ones are looked for.
     max_routes
         Routes listed in all.
+    start
+        A feasible allocation, to be improved; by default the densest of the first routes.
     """
     limit = np.full(len(problem.requests), min(_FIRST, max(max_routes // max(len(problem.requests), 1), 1)))
     if problem.objective.kind == "link-sum":
         limit[:] = max(min(max_routes, MOST_PACKED) // max(len(limit), 1), 1)
-    best = Packing()
+    table = enumerate_routes(problem, per_request=limit, settings=settings)
+    start = densest_first(table, settings).allocation if start is None else start
+    worth = value(problem, start)
+    best = Packing(start, worth, trace=[(settings.elapsed(), worth, None)])
+    if problem.objective.kind == "link-sum" and table.incomplete().any():
+        return _unproven(best, table, settings, threads)
     while True:
-        table = enumerate_routes(problem, per_request=limit, settings=settings)
-        if problem.objective.kind == "link-sum" and table.incomplete().any():
-            # routes come by hops there, not by value, and `rest` says little: all of them, or none
-            return Packing(
-                bound=_trivial_bound(problem, table), open=_unlisted(table.incomplete()), stopped=settings.stopped
-            )
-        model = PathPacking(problem, table, with_rest=True)
-        best, unsettled = _improved(best, model, settings, known, threads)
-        if best.times is not None:
-            known = max(known, float(best.table.value @ best.times))
-        gap = relative_gap(known, best.bound)
+        best, unsettled = _improved(best, PathPacking(problem, table, with_rest=True), settings, threads)
+        gap = relative_gap(best.value, best.bound)
         if best.stopped or (gap is not None and gap <= max(settings.gap, PROVEN / 2)):
             return best
         longer = _longer(limit, unsettled, table, max_routes)
@@ -83,13 +80,31 @@ def pack(problem: Problem, settings: Settings, known: float, *, max_routes: int,
             many = f"the integer program (of {MOST_PACKED:,} routes at most) left a gap"
             return replace(best, open=_unlisted(unsettled) if unsettled.any() else many)
         limit = longer
+        table = enumerate_routes(problem, per_request=limit, settings=settings)
 
 
-def _improved(
-    best: Packing, model: PathPacking, settings: Settings, known: float, threads: int
-) -> tuple[Packing, np.ndarray]:
+def _unproven(best: Packing, table: RouteTable, settings: Settings, threads: int) -> Packing:
+    """The most valuable routes packed, with a bound from all requests apart.
+
+    For link-sum: routes come by hops there, not by value, and `rest` says too little to settle which are missing.
+    """
+    few = table.first(_FIRST)
+    outcome = solve_matrix(PathPacking(table.problem, few).matrix, settings, threads=threads)
+    best = replace(best, bound=_bound_apart(table), open=_unlisted(table.incomplete()), stopped=outcome.stopped)
+    if outcome.values is None:
+        return best
+    return _with_packed(best, few, np.rint(outcome.values).astype(np.int64))
+
+
+def _with_packed(best: Packing, table: RouteTable, times: np.ndarray) -> Packing:
+    """The better of the best packing so far and the one that uses route j of a table `times[j]` times."""
+    worth = float(table.value @ times)
+    return replace(best, allocation=table.allocation(times), value=worth) if worth > best.value else best
+
+
+def _improved(best: Packing, model: PathPacking, settings: Settings, threads: int) -> tuple[Packing, np.ndarray]:
     """Relaxation, fixing and integer program over the routes listed; and which requests' lists are too short."""
-    count = len(model.routes)
+    count, known = len(model.routes), best.value
     weak, reduced = _sifted(model, settings)
     bound, rest = min(weak, best.bound), _rest(model)
     needed = reduced >= _cut(known, weak)
@@ -109,22 +124,20 @@ def _improved(
     outcome = solve_matrix(restricted(model.matrix, kept), settings.through(seen), threads=threads)
     trace = [*best.trace, seen(settings.elapsed(), known, None), *(seen(*point) for point in outcome.trace)]
     bound = min(bound, max(outcome.bound, known) + outside)
-    table, times = best.table, best.times
+    best = replace(best, bound=float(bound), trace=trace, stopped=outcome.stopped)
     if outcome.values is not None:
-        found = np.zeros(count, dtype=np.int64)
-        found[kept] = np.rint(outcome.values).astype(np.int64)
-        if (worth := float(model.routes.value @ found)) > known:
-            known, table, times = worth, model.routes, found
-    matters = rest > NEGLIGIBLE * abs(known) / max(len(rest), 1)
-    unsettled = (reduced[count:] >= _cut(known, weak)) & matters
-    return Packing(table, times, float(bound), "", trace, outcome.stopped), unsettled
+        times = np.zeros(count, dtype=np.int64)
+        times[kept] = np.rint(outcome.values).astype(np.int64)
+        best = _with_packed(best, model.routes, times)
+    matters = rest > NEGLIGIBLE * abs(best.value) / max(len(rest), 1)
+    return best, (reduced[count:] >= _cut(best.value, weak)) & matters
 
 
-def _trivial_bound(problem: Problem, table: RouteTable) -> float:
+def _bound_apart(table: RouteTable) -> float:
     """What all requests would be worth if each had its best routes to itself."""
     best = table.rest.copy()
     np.maximum.at(best, table.request, table.value)
-    return float(best @ np.array([request.routes for request in problem.requests], dtype=float))
+    return float(best @ np.array([request.routes for request in table.problem.requests], dtype=float))
 
 
 def _unlisted(requests: np.ndarray) -> str:

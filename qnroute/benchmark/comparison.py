@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from qnroute.errors import SolverError
+from qnroute.interruption import noted
 from qnroute.methods import registered, solve
 from qnroute.network import Network
 from qnroute.problem import Problem, Request
 from qnroute.result import PROVEN, Result, relative_gap
 from qnroute.settings import Progress
 
+_NOT_RUN = "not run: interrupted"
 _SIMPLE = ("shortest-path", "static", "greedy", "density-greedy", "exact")
 
 
@@ -22,7 +25,8 @@ _SIMPLE = ("shortest-path", "static", "greedy", "density-greedy", "exact")
 class Row:
     """One method on one problem; None and a reason in `status` where it gave no answer.
 
-    `share` is value over the best bound that any of the methods proved, `gap` the distance to it.
+    `share` is value over the best bound that any of the methods proved, `gap` the distance to it; `remarks` say
+    what was not proven and what stopped the method.
     """
 
     problem: str
@@ -34,6 +38,7 @@ class Row:
     gap: float | None
     seconds: float | None
     status: str
+    remarks: str = ""
 
 
 def default_methods(problem: Problem) -> list[str]:
@@ -48,15 +53,27 @@ def compare(
     time_limit: float | None = None,
     seed: int | None = None,
     progress: Progress | None = None,
+    interrupted: threading.Event | None = None,
 ) -> list[Row]:
-    """Answers of all methods; one that cannot answer leaves a row that says why."""
-    _warm_up(problem, methods)
+    """Answers of all methods; one that cannot answer leaves a row that says why.
+
+    Parameters
+    ----------
+    time_limit
+        Seconds for each method.
+    interrupted
+        Set it from elsewhere to end the comparison with what there is; Ctrl-C sets it, too.
+    """
+    interrupted = interrupted or threading.Event()
+    common = {"time_limit": time_limit, "seed": seed, "progress": progress, "interrupted": interrupted}
     results: list[Result | SolverError] = []
-    for name in methods:
-        try:
-            results.append(solve(problem, name, time_limit=time_limit, seed=seed, progress=progress))
-        except SolverError as error:
-            results.append(error)
+    with noted(interrupted):
+        _warm_up(problem, methods, interrupted)
+        for name in methods:
+            try:
+                results.append(SolverError(_NOT_RUN) if interrupted.is_set() else solve(problem, name, **common))
+            except SolverError as error:
+                results.append(error)
     answers = [result for result in results if isinstance(result, Result)]
     best = min((result.bound for result in answers if result.bound is not None), default=None)
     if best is not None:
@@ -69,14 +86,14 @@ def compare(
     return [_row(problem, name, result, best) for name, result in zip(methods, results)]
 
 
-def _warm_up(problem: Problem, methods: Sequence[str]) -> None:
+def _warm_up(problem: Problem, methods: Sequence[str], interrupted: threading.Event) -> None:
     """Load and compile what the methods need, so that the first one timed does not pay for all."""
     network = Network.from_columns(["a", "b", "c"], np.array([0, 1]), np.array([1, 2]), p=0.5)
     asked = [] if problem.task == "link-selection" else [Request("r", "a", "c", min_fidelity=0.5)]
     small = problem.replace(network=network, requests=asked, rules=None)
     for name in methods:
         with contextlib.suppress(SolverError):
-            solve(small, name)
+            solve(small, name, interrupted=interrupted)
 
 
 def _row(problem: Problem, name: str, result: Result | SolverError, best: float | None) -> Row:
@@ -84,4 +101,5 @@ def _row(problem: Problem, name: str, result: Result | SolverError, best: float 
         return Row(problem.name, name, None, None, best, None, None, None, str(result))
     share = None if not best else result.objective / best
     gap = relative_gap(result.objective, best)
-    return Row(problem.name, name, result.objective, result.bound, best, share, gap, result.seconds, result.status)
+    figures = (result.objective, result.bound, best, share, gap, result.seconds)
+    return Row(problem.name, name, *figures, result.status, "; ".join(result.remarks))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Annotated
 
 import typer
@@ -76,6 +77,7 @@ def compare(
     from qnroute.benchmark.comparison import default_methods
     from qnroute.benchmark.tables import require_table, write_table
     from qnroute.formats import load_problem
+    from qnroute.interruption import noted
     from qnroute.methods import method
 
     if out is not None:
@@ -84,13 +86,17 @@ def compare(
     for name in names or ():
         method(name)
     loaded = [load_problem(path) for path in problems]
-    rows = []
-    for stated in loaded:
-        with console.progress(f"comparing on {stated.name or 'the problem'}") as shown:
-            some = run(stated, names or default_methods(stated), time_limit=time_limit, seed=seed, progress=shown)
-        if out != "-":
-            _print_comparison(stated.name, some)
-        rows += some
+    rows, interrupted = [], threading.Event()
+    common = {"time_limit": time_limit, "seed": seed, "interrupted": interrupted}
+    with noted(interrupted):
+        for stated in loaded:
+            if interrupted.is_set():
+                console.remark(f"{stated.name or 'problem'}: not compared: interrupted")
+                continue
+            with console.progress(f"comparing on {stated.name or 'the problem'}") as shown:
+                some = run(stated, names or default_methods(stated), progress=shown, **common)
+            _show_comparison(stated.name, some, on_screen=out != "-")
+            rows += some
     if out is not None:
         write_table(rows, out)
 
@@ -143,6 +149,14 @@ def _print_result(result) -> None:
             [row["request"], " - ".join(row["nodes"]), *(f"{row[name]:.4g}" for name in headings[2:])] for row in rows
         ]
         console.table("", headings, cells, numbers=headings[2:])
+
+
+def _show_comparison(name: str, rows, *, on_screen: bool) -> None:
+    if on_screen:
+        _print_comparison(name, rows)
+    for row in rows:
+        if row.remarks:
+            console.remark(f"{name or 'problem'}, {row.method}: {row.remarks}")
 
 
 def _print_comparison(name: str, rows) -> None:
