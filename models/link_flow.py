@@ -258,7 +258,7 @@ class LinkFlow(LinearModel):
 def copies(problem: Problem) -> np.ndarray:
     """(K,) how many routes of each request could be in use at once."""
     network = problem.network
-    most = np.array([request.routes for request in problem.requests], dtype=np.int64)
+    most = problem.most_routes
     ends, channels = np.concatenate([network.source, network.target]), np.tile(network.channels, 2)
     at_node = np.bincount(ends, weights=channels, minlength=network.n_nodes)
     for end in (problem.sources, problem.targets):

@@ -47,7 +47,7 @@ class PathPacking(LinearModel):
         self.routes = all_routes(problem) if routes is None else routes
         table = self.routes
         ids = [request.id for request in problem.requests]
-        allowed = np.array([request.routes for request in problem.requests], dtype=np.int64)
+        allowed = problem.most_routes
         capacity = self._most_times(allowed)
         labels = [("route", _RouteLabels(table))]
         z = self.add_columns("z", labels, upper=capacity, cost=table.value, integer=True).index
@@ -62,8 +62,7 @@ class PathPacking(LinearModel):
     @property
     def tail_value(self) -> float:
         """Upper bound on what routes that are not columns could add to any allocation; 0 if all are here."""
-        allowed = np.array([request.routes for request in self.problem.requests], dtype=float)
-        return float(allowed @ self.routes.rest)
+        return float(self.problem.most_routes @ self.routes.rest)
 
     def decode(self, values: np.ndarray) -> Allocation:
         """Each route as often as its z says."""

@@ -56,6 +56,12 @@ def _bad_ids(ids: Sequence[str]) -> list[int]:
     return [i for i, name in enumerate(ids) if not 1 <= len(name) <= fields.LONGEST_ID]
 
 
+def read_only(values: np.ndarray) -> np.ndarray:
+    """The same array, closed to writing."""
+    values.flags.writeable = False
+    return values
+
+
 def rows_of(kind: type, rows: Iterable[Any], where: str) -> tuple[list[Any], list[str]]:
     """Records of `kind` from records or mappings, and the faults of those that are none."""
     made, faults = [], []

@@ -133,8 +133,13 @@ def defaults(cls: type) -> dict[str, Any]:
     return {f.name: f.default for f in dataclasses.fields(cls) if f.default is not missing}
 
 
-def column_faults(cls: type, field: str, values: np.ndarray, where: str) -> Iterator[str]:
-    """Faults of a whole column of a record's field; absent entries must have been left out or be NaN."""
+def column_faults(
+    cls: type, field: str, values: np.ndarray, where: str, *, alone: bool = False
+) -> Iterator[str]:
+    """Faults of a whole column of a record's field; absent entries must have been left out or be NaN.
+
+    `alone`: the one value stands for the whole column.
+    """
     interval, _ = bounds(cls, field)
     bad = np.isinf(values) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
     if defaults(cls).get(field) is not None:  # such a field is never absent
@@ -146,7 +151,8 @@ def column_faults(cls: type, field: str, values: np.ndarray, where: str) -> Iter
         optional = defaults(cls).get(field, 0) is None
         bad |= (values > interval.le) & ~(optional & (values == UNLIMITED))
     for i in np.flatnonzero(bad):
-        yield f"{where}[{i}].{field}: found {values[i]!s}, expected {describe(interval)}"
+        place = where if alone else f"{where}[{i}]"
+        yield f"{place}.{field}: found {values[i]!s}, expected {describe(interval)}"
 
 
 def describe(interval: Interval) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from qnroute import fields
-from qnroute.columns import broadcast, column, dicts, pair_faults, rows_of, structure_faults
+from qnroute.columns import broadcast, column, dicts, pair_faults, read_only, rows_of, structure_faults
 from qnroute.errors import ProblemError
 from qnroute.fields import (
     Count,
@@ -184,7 +184,8 @@ class Network:
         for kind, (names, size, where) in sizes.items():
             made[kind] = {field: broadcast(kind, field, columns.get(field), size, where) for field in names}
             for field, values in made[kind].items():
-                faults += fields.column_faults(kind, field, values, where)
+                alone = np.ndim(columns.get(field)) == 0  # one value for all is one fault
+                faults += fields.column_faults(kind, field, values[:1] if alone else values, where, alone=alone)
         faults += [f"links[{i}].p: missing, but required" for i in np.flatnonzero(np.isnan(made[Link]["p"]))]
         if faults:
             raise ProblemError(faults, source=_called(name))
@@ -195,9 +196,7 @@ class Network:
     def _fill(self, ids, source, target, nodes, links, name, notes) -> None:
         self.name, self.notes, self.node_ids = name, tuple(notes), tuple(ids)
         for field, values in {"source": source, "target": target, **nodes, **links}.items():
-            values = values.copy()
-            values.flags.writeable = False
-            setattr(self, field, values)
+            setattr(self, field, read_only(values.copy()))
 
     # --- what it is ---
 
@@ -231,7 +230,7 @@ class Network:
         indptr = np.zeros(self.n_nodes + 1, dtype=np.int64)
         np.cumsum(np.bincount(tail, minlength=self.n_nodes), out=indptr[1:])
         neighbour = np.concatenate([self.target, self.source])[order]
-        return Adjacency(indptr, neighbour, np.concatenate([links, links])[order])
+        return Adjacency(*map(read_only, (indptr, neighbour, np.concatenate([links, links])[order])))
 
     @property
     def werner(self) -> np.ndarray:

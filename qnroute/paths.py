@@ -20,7 +20,7 @@ class Paths(NamedTuple):
     """Simple paths in order of cost, as compressed rows.
 
     `nodes[indptr[j]:indptr[j + 1]]` is path j. `rest` is a lower bound on the cost of every path not listed:
-    infinite where the list is complete.
+    infinite where the list is known to be complete.
     """
 
     nodes: np.ndarray
@@ -71,6 +71,8 @@ def cheapest_paths(
         hops,
         max_labels,
     )
+    if count == 1 and len(cost):  # found with dominance, which forgets paths: all that is known of them
+        rest = float(cost[0])
     return Paths(nodes, indptr, cost, rest)
 
 

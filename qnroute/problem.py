@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from qnroute import fields
-from qnroute.columns import rows_of
+from qnroute.columns import read_only, rows_of
 from qnroute.errors import ProblemError
 from qnroute.fields import (
     UNLIMITED,
@@ -150,17 +150,22 @@ class Problem:
     @cached_property
     def sources(self) -> np.ndarray:
         """(K,) node index of each request's source."""
-        return np.array([self.network.index[r.source] for r in self.requests], dtype=np.int64)
+        return read_only(np.array([self.network.index[r.source] for r in self.requests], dtype=np.int64))
 
     @cached_property
     def targets(self) -> np.ndarray:
         """(K,) node index of each request's target."""
-        return np.array([self.network.index[r.target] for r in self.requests], dtype=np.int64)
+        return read_only(np.array([self.network.index[r.target] for r in self.requests], dtype=np.int64))
 
     @cached_property
     def weights(self) -> np.ndarray:
         """(K,) weight of each request."""
-        return np.array([r.weight for r in self.requests], dtype=np.float64)
+        return read_only(np.array([r.weight for r in self.requests], dtype=np.float64))
+
+    @cached_property
+    def most_routes(self) -> np.ndarray:
+        """(K,) how many routes may serve each request."""
+        return read_only(np.array([r.routes for r in self.requests], dtype=np.int64))
 
     @cached_property
     def degree_bounds(self) -> np.ndarray:
@@ -168,7 +173,7 @@ class Problem:
         default = 1 if self.task == "link-selection" else UNLIMITED
         rule = default if self.rules.degree is None else self.rules.degree
         own = self.network.degree
-        return np.where(own == UNLIMITED, rule, own)
+        return read_only(np.where(own == UNLIMITED, rule, own))
 
     @property
     def max_hops(self) -> int:

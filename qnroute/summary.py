@@ -18,7 +18,6 @@ def summarize(network: Network) -> dict[str, Any]:
     joined = coo_array((np.ones(m), (network.source, network.target)), shape=(n, n))
     parts = connected_components(joined, directed=False)[0] if n else 0
     degree = np.bincount(np.concatenate([network.source, network.target]), minlength=n)
-    limited = network.memory[network.memory < UNLIMITED]
     return {
         "name": network.name,
         "nodes": n,
@@ -26,12 +25,20 @@ def summarize(network: Network) -> dict[str, Any]:
         "connected parts": int(parts),
         "links at a node": _range(degree, "{:.0f}"),
         "channels of a link": _range(network.channels, "{:.0f}"),
-        "memory of a node": _range(limited, "{:.0f}") if len(limited) else "no limit",
+        "memory of a node": _limits(network.memory),
         "length of a link, km": _range(network.length_km, "{:.1f}"),
         "p of a link": _range(network.p, "{:.3g}"),
         "fidelity of a link": _range(network.fidelity, "{:.4f}"),
         "swap of a node": _range(network.swap, "{:.3g}"),
     }
+
+
+def _limits(memory: np.ndarray) -> str:
+    limited = memory[memory < UNLIMITED]
+    if not len(limited):
+        return "no limit"
+    free = len(memory) - len(limited)
+    return _range(limited, "{:.0f}") + (f" ({free} without limit)" if free else "")
 
 
 def _range(values: np.ndarray, form: str) -> str:

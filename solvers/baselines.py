@@ -27,7 +27,7 @@ class Residual:
         self.channels = network.channels.copy()
         self.memory = network.memory.copy()
         self.degree = problem.degree_bounds.copy()
-        self.routes = np.array([request.routes for request in problem.requests], dtype=np.int64)
+        self.routes = problem.most_routes.copy()
         self.taken: list[Route] = []
 
     def fits(self, request: int, nodes: np.ndarray, links: np.ndarray) -> bool:

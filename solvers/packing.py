@@ -137,7 +137,7 @@ def _bound_apart(table: RouteTable) -> float:
     """What all requests would be worth if each had its best routes to itself."""
     best = table.rest.copy()
     np.maximum.at(best, table.request, table.value)
-    return float(best @ np.array([request.routes for request in table.problem.requests], dtype=float))
+    return float(table.problem.most_routes @ best)
 
 
 def _unlisted(requests: np.ndarray) -> str:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import hypothesis
 import matplotlib
 import pytest
+from hostile import changed
 
 matplotlib.use("Agg")
 hypothesis.settings.register_profile("unhurried", deadline=None)  # shared machines: times say nothing
@@ -41,3 +45,19 @@ CONTRACT_EXAMPLE = {
 def contract_example() -> dict:
     """The problem file of the contract, section 1, to change at will."""
     return copy.deepcopy(CONTRACT_EXAMPLE)
+
+
+@pytest.fixture
+def written(tmp_path) -> Callable[..., Path]:
+    """Writes a problem file made of text, bytes or changes to the example."""
+
+    def write(*content: Any, name: str = "problem.json") -> Path:
+        path = tmp_path / name
+        if len(content) == 1 and isinstance(content[0], (str, bytes)):
+            text = content[0]
+            path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        else:
+            path.write_text(changed(*content), encoding="utf-8")
+        return path
+
+    return write

@@ -9,6 +9,7 @@ import numpy as np
 import oracle
 import pytest
 
+from qnroute.fields import UNLIMITED
 from qnroute.network import Network
 from qnroute.summary import summarize
 
@@ -35,7 +36,7 @@ def test_the_contract_example(contract_example):
     part = contract_example["network"]
     figures = summarize(Network(part["nodes"], part["links"], name="diamond"))
     assert list(figures) == KEYS
-    assert figures.pop("memory of a node").startswith("2 to 4, median 4")
+    assert figures.pop("memory of a node") == "2 to 4, median 4 (1 without limit)"
     assert figures == {
         "name": "diamond",
         "nodes": 4,
@@ -53,6 +54,7 @@ def test_the_contract_example(contract_example):
 def test_memory():
     assert summarize(path(3))["memory of a node"] == "no limit"
     assert summarize(path(3, memory=5))["memory of a node"] == "5"
+    assert summarize(path(3, memory=[5, 7, UNLIMITED]))["memory of a node"] == "5 to 7, median 6 (1 without limit)"
     assert summarize(path(3, memory=0))["memory of a node"] == "0"
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from qnroute.settings import Progress
 
 WIDE = 200  # columns where no terminal says how wide it is
+MOST_ROWS = 500  # of a table that people read; files hold all
 
 
 def table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Sequence[str] = ()) -> None:
@@ -29,12 +30,14 @@ def table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], *,
     made = Table(title=printable(title) or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in headings:
         made.add_column(heading, justify="right" if heading in numbers else "left", overflow="fold")
-    for row in rows:
+    for row in rows[:MOST_ROWS]:
         made.add_row(*(Text(printable(cell)) for cell in row))
     text = io.StringIO()  # rich would end the whole program where a reader has gone
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
     Console(file=text, width=width, highlight=False).print(made)
     print(text.getvalue(), end="")
+    if len(rows) > MOST_ROWS:
+        print(f"... and {len(rows) - MOST_ROWS:,} rows more")
 
 
 def document(value: Any) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from qnroute.problem import Request
 
 DEFAULT_PRESET = "repeater"
+_LARGEST = 2**53 - 1  # `fields.LARGEST`, which is not worth an import here
 
 
 def register(app: typer.Typer) -> None:
@@ -38,8 +39,8 @@ def problem(
     weight: Annotated[str, typer.Option(help="Of each request.", metavar="LOW[:HIGH]")] = "1",
     min_fidelity: Annotated[str, typer.Option(help="Of each request.", metavar="LOW[:HIGH]")] = "0",
     routes: Annotated[str, typer.Option(help="Of each request.", metavar="LOW[:HIGH]")] = "1",
-    channels: Annotated[int | None, typer.Option(help="Of every link.", metavar="N")] = None,
-    memory: Annotated[int | None, typer.Option(help="Of every node.", metavar="N")] = None,
+    channels: Annotated[int | None, typer.Option(help="Of every link.", metavar="N", max=_LARGEST)] = None,
+    memory: Annotated[int | None, typer.Option(help="Of every node.", metavar="N", max=_LARGEST)] = None,
     swap: Annotated[float | None, typer.Option(help="Of every node.", metavar="Q")] = None,
     degree: Annotated[int | None, typer.Option(help="Rule: routes leaving a node.", metavar="B")] = None,
     max_hops: Annotated[int | None, typer.Option(help="Rule: links of a route.", metavar="N")] = None,
@@ -47,11 +48,14 @@ def problem(
     name: Annotated[str, typer.Option(help="Of the problem.")] = "",
 ) -> None:
     """Draw a problem on a real or generated network."""
+    from qnroute.errors import ProblemError
     from qnroute.formats import save_problem
     from qnroute.formats.writing import require_writable
     from qnroute.problem import Objective, Problem, Rules
 
     require_writable(out)
+    if requests and task == "link-selection":
+        raise ProblemError(f"--requests: found {requests}, expected none: the task link-selection has no requests")
     made, sites = _network(network, seed, hardware, repeaters, slot)
     columns = {"channels": channels, "memory": memory, "swap": swap}
     made = made.replace(**{field: value for field, value in columns.items() if value is not None})

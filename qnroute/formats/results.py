@@ -56,7 +56,7 @@ class ResultFile:
     seconds: fields.NonNegative
     routes: list[RouteRow]
     links: list[tuple[str, str]]
-    seed: int | None
+    seed: pydantic.StrictInt | None
     options: dict[str, Any]
     trace: list[tuple[fields.Real, fields.Real | None, fields.Real | None]]
     versions: dict[str, str]
