@@ -123,7 +123,7 @@ def all_routes(problem: Problem, max_routes: int = MAX_ROUTES, settings: Setting
     table = enumerate_all(problem, max_routes=max_routes, settings=settings)
     if settings is not None:
         settings.go_on(PathPacking.name)
-    more = np.flatnonzero(table.incomplete())
+    more = np.flatnonzero(table.incomplete)
     if len(more):
         named = f"request {problem.requests[more[0]].id}" + (f" and {len(more) - 1} others" if len(more) > 1 else "")
         raise SolverError(

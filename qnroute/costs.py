@@ -38,14 +38,20 @@ def search_costs(problem: Problem) -> Costs:
     return Costs(np.ones(network.n_links), np.zeros(network.n_nodes), noise(network.fidelity))
 
 
-def most_useful_cost(problem: Problem, least_value: np.ndarray) -> np.ndarray:
-    """(K,) the cost -ln P above which a route of each request is worth no more than `least_value`."""
-    with np.errstate(divide="ignore"):
-        if problem.objective.kind == "log-success":
-            return problem.objective.serve_reward - least_value / problem.weights
-        if problem.objective.kind == "expected-pairs":
-            return np.minimum(np.log(problem.weights) - np.log(least_value), -np.log(NOTHING))
-    return np.full(len(problem.requests), np.inf)
+def most_useful_cost(problem: Problem) -> float:
+    """The cost in `search_costs` above which a route is worth nothing."""
+    reward = problem.objective.serve_reward
+    return {"log-success": reward, "expected-pairs": -np.log(NOTHING), "link-sum": np.inf}[problem.objective.kind]
+
+
+def value_at_cost(problem: Problem, request: np.ndarray | int, cost: np.ndarray | float) -> np.ndarray:
+    """What routes of these requests with -ln P = `cost` are worth; not for link-sum, which asks which links they take.
+
+    An infinite cost is worth nothing.
+    """
+    if problem.objective.kind == "expected-pairs":
+        return problem.weights[request] * np.exp(-cost)
+    return problem.weights[request] * np.where(np.isinf(cost), 0.0, problem.objective.serve_reward - cost)
 
 
 def closed(problem: Problem, costs: Costs) -> Costs:

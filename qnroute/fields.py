@@ -133,9 +133,7 @@ def defaults(cls: type) -> dict[str, Any]:
     return {f.name: f.default for f in dataclasses.fields(cls) if f.default is not missing}
 
 
-def column_faults(
-    cls: type, field: str, values: np.ndarray, where: str, *, alone: bool = False
-) -> Iterator[str]:
+def column_faults(cls: type, field: str, values: np.ndarray, where: str, *, alone: bool = False) -> Iterator[str]:
     """Faults of a whole column of a record's field; absent entries must have been left out or be NaN.
 
     `alone`: the one value stands for the whole column.

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from qnroute.allocation import Allocation, Route
-from qnroute.costs import NOTHING, closed, most_useful_cost, search_costs
+from qnroute.costs import NOTHING, closed, most_useful_cost, search_costs, value_at_cost
 from qnroute.errors import SolverError
 from qnroute.fidelity import noise_budget
 from qnroute.paths import Paths, cheapest_paths
@@ -58,9 +58,10 @@ class RouteTable:
         head = self.nodes[np.flatnonzero(~last) + 1]
         return route, _link_between(self.problem.network, tail, head), tail
 
-    def incomplete(self, least_value: float = 0.0) -> np.ndarray:
-        """(K,) bool: whether a request may have routes worth more than `least_value` that are not listed."""
-        return self.rest > np.maximum(least_value * (1 + 1e-9), NOTHING * self.problem.weights)
+    @property
+    def incomplete(self) -> np.ndarray:
+        """(K,) bool: whether a request may have routes of any worth that are not listed."""
+        return self.rest > NOTHING * self.problem.weights
 
     def first(self, count: int) -> RouteTable:
         """The `count` most valuable routes of each request, the others counted in `rest`."""
@@ -87,13 +88,12 @@ def enumerate_routes(
     *,
     per_request: int | np.ndarray,
     pool: int = 1,
-    least_value: float = 0.0,
     settings: Settings | None = None,
 ) -> RouteTable:
     """The most valuable routes of every request, up to `per_request` each, with a bound on the rest.
 
     Hop limits, fidelity floors and what a node or link can carry at all are kept by every route listed.
-    Only routes worth more than `least_value` are listed (those worth 0 or less are never worth using).
+    Routes worth 0 or less are never worth using and not listed.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def enumerate_routes(
         Requests whose turn comes after the time limit are not searched.
     """
     costs = closed(problem, search_costs(problem))
-    dearest = most_useful_cost(problem, np.full(len(problem.requests), least_value))
+    dearest = most_useful_cost(problem)
     kept = np.broadcast_to(np.asarray(per_request, dtype=np.int64), len(problem.requests))
     count = kept * (pool if problem.objective.kind == "link-sum" else 1)
     found = []
@@ -121,27 +121,25 @@ def enumerate_routes(
                 source,
                 target,
                 count=max(int(count[k]), 2),  # one path alone would be searched with dominance, and so have no `rest`
-                max_cost=dearest[k],
+                max_cost=dearest,
                 max_noise=noise_budget(problem.requests[k].min_fidelity),
                 max_hops=problem.max_hops,
                 max_labels=min(max(_LABELS_PER_ROUTE * int(count[k]), _FEWEST_LABELS), _MOST_LABELS),
             )
             found.append(paths)
-    return _table(problem, found, kept, least_value)
+    return _table(problem, found, kept)
 
 
-def enumerate_all(
-    problem: Problem, *, max_routes: int, least_value: float = 0.0, settings: Settings | None = None
-) -> RouteTable:
-    """Every route worth more than `least_value`, as far as `max_routes` in all allow.
+def enumerate_all(problem: Problem, *, max_routes: int, settings: Settings | None = None) -> RouteTable:
+    """Every route of any worth, as far as `max_routes` in all allow.
 
     What few-routed requests leave over goes to those that have more. `RouteTable.incomplete` tells which
     requests were cut short.
     """
     limit = np.full(len(problem.requests), max(max_routes // max(len(problem.requests), 1), 1))
     while True:
-        table = enumerate_routes(problem, per_request=limit, least_value=least_value, settings=settings)
-        more = table.incomplete(least_value)
+        table = enumerate_routes(problem, per_request=limit, settings=settings)
+        more = table.incomplete
         spare = max_routes - np.bincount(table.request[~more[table.request]]).sum() if len(table) else max_routes
         share = spare // max(more.sum(), 1)
         if not more.any() or share < 1.5 * limit[more].max():
@@ -153,7 +151,7 @@ _NONE = Paths(np.zeros(0, np.int64), np.zeros(1, np.int64), np.zeros(0), np.inf)
 _NOT_SEARCHED = _NONE._replace(rest=0.0)
 
 
-def _table(problem: Problem, found: list[Paths], per_request: np.ndarray, least_value: float) -> RouteTable:
+def _table(problem: Problem, found: list[Paths], per_request: np.ndarray) -> RouteTable:
     """Values of all paths found, sorted by value within each request and cut to `per_request`."""
     sizes = np.array([len(paths.cost) for paths in found], dtype=np.int64)
     request = np.repeat(np.arange(len(found)), sizes)
@@ -165,7 +163,7 @@ def _table(problem: Problem, found: list[Paths], per_request: np.ndarray, least_
     order = np.lexsort((-value, request))
     rank = np.arange(len(order)) - _offsets(sizes)[request]  # position within its request
     within = rank < per_request[request[order]]
-    kept = order[within & (value[order] > least_value)]
+    kept = order[within & (value[order] > 0.0)]
     rest = _rest_values(problem, np.array([paths.rest for paths in found]))
     left_out = order[~within]
     np.maximum.at(rest, request[left_out], value[left_out])
@@ -181,23 +179,17 @@ def _taken(table: RouteTable, kept: np.ndarray, value: np.ndarray, rest: np.ndar
 
 def _values(table: RouteTable, cost: np.ndarray) -> np.ndarray:
     """(J,) values; `cost` is -ln P except under link-sum."""
-    objective, weight = table.problem.objective, table.problem.weights[table.request]
-    if objective.kind == "expected-pairs":
-        return weight * np.exp(-cost)
-    if objective.kind == "log-success":
-        return weight * (objective.serve_reward - cost)
+    problem = table.problem
+    if problem.objective.kind != "link-sum":
+        return value_at_cost(problem, table.request, cost)
     route, link, _ = table.steps
-    return weight * np.bincount(route, table.problem.network.coefficient[link], minlength=len(table))
+    return problem.weights[table.request] * np.bincount(route, problem.network.coefficient[link], minlength=len(table))
 
 
 def _rest_values(problem: Problem, rest_cost: np.ndarray) -> np.ndarray:
     """(K,) upper bounds on the value of routes that cost at least `rest_cost`."""
-    objective = problem.objective
-    if objective.kind == "expected-pairs":
-        return problem.weights * np.exp(-rest_cost)
-    if objective.kind == "log-success":
-        with np.errstate(invalid="ignore"):
-            return np.where(np.isinf(rest_cost), 0.0, problem.weights * (objective.serve_reward - rest_cost))
+    if problem.objective.kind != "link-sum":
+        return value_at_cost(problem, np.arange(len(rest_cost)), rest_cost)
     best = np.sort(np.maximum(problem.network.coefficient, 0.0))[::-1][: problem.max_hops].sum()
     return np.where(np.isinf(rest_cost), 0.0, problem.weights * best)
 

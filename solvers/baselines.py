@@ -7,7 +7,7 @@ import heapq
 import numpy as np
 
 from qnroute.allocation import Allocation, Route
-from qnroute.costs import Costs, path_costs
+from qnroute.costs import Costs, path_costs, value_at_cost
 from qnroute.errors import SolverError
 from qnroute.fidelity import noise, noise_budget
 from qnroute.paths import Paths, cheapest_paths
@@ -175,9 +175,7 @@ def _links(problem: Problem, nodes: np.ndarray) -> np.ndarray:
 
 
 def _value(problem: Problem, k: int, nodes: np.ndarray, costs: Costs) -> float:
-    objective, links = problem.objective, _links(problem, nodes)
-    if objective.kind == "link-sum":
+    links = _links(problem, nodes)
+    if problem.objective.kind == "link-sum":
         return float(problem.weights[k] * problem.network.coefficient[links].sum())
-    log = -(costs.link[links].sum() + costs.node[nodes[1:-1]].sum())
-    worth = np.exp(log) if objective.kind == "expected-pairs" else objective.serve_reward + log
-    return float(problem.weights[k] * worth)
+    return float(value_at_cost(problem, k, costs.link[links].sum() + costs.node[nodes[1:-1]].sum()))

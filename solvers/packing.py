@@ -68,7 +68,7 @@ def pack(
     start = densest_first(table, settings).allocation if start is None else start
     worth = value(problem, start)
     best = Packing(start, worth, trace=[(settings.elapsed(), worth, None)])
-    if problem.objective.kind == "link-sum" and table.incomplete().any():
+    if problem.objective.kind == "link-sum" and table.incomplete.any():
         return _unproven(best, table, settings, threads)
     while True:
         best, unsettled = _improved(best, PathPacking(problem, table, with_rest=True), settings, threads)
@@ -90,7 +90,7 @@ def _unproven(best: Packing, table: RouteTable, settings: Settings, threads: int
     """
     few = table.first(_FIRST)
     outcome = solve_matrix(PathPacking(table.problem, few).matrix, settings, threads=threads)
-    best = replace(best, bound=_bound_apart(table), open=_unlisted(table.incomplete()), stopped=outcome.stopped)
+    best = replace(best, bound=_bound_apart(table), open=_unlisted(table.incomplete), stopped=outcome.stopped)
     if outcome.values is None:
         return best
     return _with_packed(best, few, np.rint(outcome.values).astype(np.int64))

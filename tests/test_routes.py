@@ -12,7 +12,7 @@ from helpers import problem_of
 
 from qnroute import routes as module
 from qnroute.allocation import Allocation, check, route_figures, value
-from qnroute.costs import NOTHING, closed, most_useful_cost, path_costs, search_costs
+from qnroute.costs import NOTHING, closed, most_useful_cost, path_costs, search_costs, value_at_cost
 from qnroute.network import Network
 from qnroute.problem import OBJECTIVES, Objective, Problem
 from qnroute.routes import enumerate_all, enumerate_routes
@@ -74,7 +74,7 @@ def ladder(steps, *, routes=1, objective="expected-pairs", **rules):
 def test_a_complete_table_is_the_enumeration(objective):
     for _, document, problem in drawn(f"complete {objective}", 120, objective=objective):
         table = enumerate_routes(problem, per_request=ALL)
-        assert not table.incomplete().any()
+        assert not table.incomplete.any()
         assert np.all(table.rest <= NOTHING)
         for request, found in zip(document["requests"], by_request(table)):
             same(found, useful(document, request))
@@ -116,7 +116,7 @@ def test_rest_bounds_every_route_not_listed(objective, pool):
             unlisted = [worth for worth, nodes in known if nodes not in listed]
             assert len(found) <= limit[k]
             assert max(unlisted, default=0.0) <= table.rest[k] * CLOSE
-            assert table.incomplete()[k] or not unlisted
+            assert table.incomplete[k] or not unlisted
             cut += bool(unlisted)
     assert cut > 40
 
@@ -158,20 +158,6 @@ def test_rest_holds_where_the_search_runs_out_of_labels(objective, monkeypatch):
     assert cut > 30
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
-def test_only_routes_worth_more_than_asked(objective):
-    """What is left out is worth no more than was asked for, or than `rest` says."""
-    for rng, document, problem in drawn(f"least {objective}", 120, objective=objective):
-        values = [worth for request in document["requests"] for worth, _ in useful(document, request)]
-        least = rng.choice([0.01, 0.5, *(0.999 * worth for worth in values)])
-        table = enumerate_routes(problem, per_request=ALL, least_value=least)
-        for k, (request, found) in enumerate(zip(document["requests"], by_request(table))):
-            same(found, [entry for entry in useful(document, request) if entry[0] > least])
-            unlisted = [worth for worth, _ in useful(document, request) if worth <= least]
-            assert max(unlisted, default=0.0) <= max(table.rest[k], least) * CLOSE
-        assert objective == "link-sum" or not table.incomplete(least).any()
-
-
 # --- every route, as far as a total allows ---
 
 
@@ -182,10 +168,10 @@ def test_all_routes_within_a_total(most):
         assert len(table) <= max(most, len(problem.requests))
         for k, (request, found) in enumerate(zip(document["requests"], by_request(table))):
             known, listed = useful(document, request), {nodes for _, nodes in found}
-            assert table.incomplete()[k] or len(found) == len(known)
+            assert table.incomplete[k] or len(found) == len(known)
             assert max((worth for worth, n in known if n not in listed), default=0.0) <= table.rest[k] * CLOSE
         if most == 1_000:
-            assert not table.incomplete().any()
+            assert not table.incomplete.any()
 
 
 def test_what_few_routed_requests_leave_goes_to_those_with_more():
@@ -194,8 +180,8 @@ def test_what_few_routed_requests_leave_goes_to_those_with_more():
     extra = [{"id": f"q{i}", "source": "n0", "target": "u0"} for i in range(4)]
     problem = base.replace(requests=[*extra, *base.requests], rules={"max_hops": 12})
     table = enumerate_all(problem, max_routes=100)
-    assert not table.incomplete()[4] and np.count_nonzero(table.request == 4) == 64
-    assert enumerate_all(problem, max_routes=20).incomplete()[4]
+    assert not table.incomplete[4] and np.count_nonzero(table.request == 4) == 64
+    assert enumerate_all(problem, max_routes=20).incomplete[4]
 
 
 # --- the table itself ---
@@ -233,7 +219,7 @@ def test_an_allocation_repeats_its_routes():
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_nothing_asked_nothing_listed(objective):
     table = enumerate_routes(ladder(2).replace(requests=[], objective=objective), per_request=9)
-    assert len(table) == 0 and table.rest.shape == (0,) and not table.incomplete().any()
+    assert len(table) == 0 and table.rest.shape == (0,) and not table.incomplete.any()
     assert enumerate_all(table.problem, max_routes=5).allocation(np.zeros(0, dtype=int)) == Allocation()
     route, link, tail = table.steps
     assert len(route) == len(link) == len(tail) == 0
@@ -244,7 +230,7 @@ def test_requests_whose_turn_never_came_are_bounded_not_searched(objective):
     problem = ladder(3, objective=objective)
     table = enumerate_routes(problem, per_request=9, settings=Settings(time_limit=0.0))
     best = enumerate_routes(problem, per_request=9).value.max()
-    assert len(table) == 0 and table.incomplete().all() and table.rest[0] >= best
+    assert len(table) == 0 and table.incomplete.all() and table.rest[0] >= best
 
 
 @pytest.mark.parametrize(
@@ -282,7 +268,7 @@ def test_routes_worth_nothing_or_less_are_left_out():
     paying = [worth for worth in everything.value if -math.log(worth) < 0.4]
     assert 0 < len(table) == len(paying) < 8
     np.testing.assert_allclose(table.value, 0.4 + np.log(paying))
-    assert not table.incomplete().any()
+    assert not table.incomplete.any()
     none = problem.replace(objective=Objective("log-success", serve_reward=-1.0))
     assert len(enumerate_routes(none, per_request=99)) == 0 and not enumerate_routes(none, per_request=99).rest.any()
 
@@ -311,9 +297,29 @@ def test_nodes_that_can_never_be_passed_are_closed(contract_example):
 
 
 def test_the_dearest_cost_that_is_still_worth_it():
+    problem = ladder(1)
+    assert 600 < most_useful_cost(problem) < math.inf
+    assert most_useful_cost(problem.replace(objective=Objective("log-success", serve_reward=3.0))) == 3.0
+    assert most_useful_cost(problem.replace(objective="link-sum")) == math.inf
+
+
+def test_the_value_at_a_cost():
     problem = ladder(1).replace(requests=[{"id": "r", "source": "n0", "target": "n1", "weight": 2.0}])
-    assert most_useful_cost(problem, np.array([0.5])) == pytest.approx([math.log(4.0)])
+    cost = np.array([math.log(4.0), 0.0, math.inf])
+    assert value_at_cost(problem, np.zeros(3, int), cost) == pytest.approx([0.5, 2.0, 0.0])
     log = problem.replace(objective=Objective("log-success", serve_reward=3.0))
-    assert most_useful_cost(log, np.array([0.5])) == pytest.approx([2.75])
-    assert most_useful_cost(problem.replace(objective="link-sum"), np.array([0.5])).tolist() == [math.inf]
-    assert 600 < most_useful_cost(problem, np.array([0.0]))[0] < math.inf
+    assert value_at_cost(log, 0, cost) == pytest.approx([6.0 - 2 * math.log(4.0), 6.0, 0.0])
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_first_of_a_table_are_its_most_valuable_and_the_rest_counts_the_others(objective):
+    for rng, _, problem in drawn(f"first {objective}", 40, objective=objective):
+        table, count = enumerate_routes(problem, per_request=rng.choice((2, 5, ALL))), rng.choice((1, 2, 3))
+        few = table.first(count)
+        for k in range(len(problem.requests)):
+            values = table.value[table.request == k]
+            assert few.value[few.request == k].tolist() == values[:count].tolist()
+            assert few.rest[k] == max([table.rest[k], *values[count:]])
+        assert [few.route(j) for j in range(len(few))] == [
+            table.route(j) for k in range(len(problem.requests)) for j in np.flatnonzero(table.request == k)[:count]
+        ]
