@@ -319,17 +319,22 @@ def _judged(
     from qnroute.result import PROVEN, Result, status_of
 
     check(problem, answer.allocation)
-    objective, remarks = value(problem, answer.allocation), _remarks(answer)
+    objective, remarks = value(problem, answer.allocation), answer.remarks
     bound = _known(answer.bound)
     if bound is not None and bound < objective - PROVEN * max(abs(objective), 1e-9):
         remarks += (f"the bound {bound:.9g} that {chosen.name} gave lies below its own answer: it is not used",)
         bound = None
     if bound is not None:
         bound = max(bound, objective)  # a solver's bound carries its tolerance
+    status = status_of(objective, bound, answer.stopped)
+    if answer.stopped == "interrupted":
+        remarks = ("interrupted: this is the best answer found so far", *remarks)
+    elif answer.stopped and status != "optimal":
+        remarks = ("time limit reached", *remarks)
     return Result(
         problem=problem,
         method=chosen.name,
-        status=status_of(objective, bound, answer.stopped),
+        status=status,
         allocation=answer.allocation,
         objective=objective,
         bound=bound,
@@ -344,11 +349,6 @@ def _judged(
 def _known(figure: float | None) -> float | None:
     """The figure, or None where a stopped search had none."""
     return figure if figure is not None and math.isfinite(figure) else None
-
-
-def _remarks(answer: Answer) -> tuple[str, ...]:
-    told = {"interrupted": "interrupted: this is the best answer found so far", "time-limit": "time limit reached"}
-    return ((told[answer.stopped],) if answer.stopped else ()) + answer.remarks
 
 
 def _unavailable(name: str, reason: str) -> Callable[..., Answer]:
