@@ -134,6 +134,7 @@ class Method:
 
 _THREADS = Option("threads", int, 1, "HiGHS threads; 1 is reproducible", low=1, high=256)
 _MAX_ROUTES = Option("max_routes", int, MAX_ROUTES, "routes listed in all before giving way", low=1, high=5_000_000)
+_WORKERS = Option("workers", int, 0, "threads that price routes; 0 for as many as there are cores", low=0, high=256)
 _BOTH = (ALLOCATION, SELECTION)
 
 
@@ -164,6 +165,12 @@ BUILT_IN = (
         "every useful route as a column, solved by HiGHS",
         "qnroute.solvers.highs:path_packing",
         (_THREADS, _MAX_ROUTES),
+    ),
+    Method(
+        "column-generation",
+        "routes made as prices call for them, packed to proof: for large problems",
+        "qnroute.solvers.column_generation:column_generation",
+        (_THREADS, _WORKERS, _MAX_ROUTES),
     ),
     Method("pyomo", "the same models through Pyomo", "qnroute.solvers.pyomo:pyomo", (_model(),), _BOTH),
     Method("pulp", "the same models through PuLP", "qnroute.solvers.pulp:pulp", (_model(),), _BOTH),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from qnroute.allocation import Allocation, Route
-from qnroute.costs import NOTHING, closed, most_useful_cost, search_costs, value_at_cost
+from qnroute.costs import NOTHING, closed, most_useful_cost, path_costs, search_costs, value_at_cost
 from qnroute.errors import SolverError
 from qnroute.fidelity import noise_budget
 from qnroute.paths import Paths, cheapest_paths
@@ -68,7 +68,16 @@ class RouteTable:
         rank = np.arange(len(self)) - np.searchsorted(self.request, self.request)
         rest = self.rest.copy()
         np.maximum.at(rest, self.request[rank >= count], self.value[rank >= count])
-        return _taken(self, np.flatnonzero(rank < count), self.value, rest)
+        return replace(self.taken(np.flatnonzero(rank < count)), rest=rest)
+
+    def taken(self, routes: np.ndarray) -> RouteTable:
+        """The routes of these numbers, in that order; `rest` is kept as it is."""
+        lengths = np.diff(self.indptr)[routes]
+        indptr = _offsets(lengths)
+        where = np.arange(indptr[-1]) - np.repeat(indptr[:-1], lengths) + np.repeat(self.indptr[routes], lengths)
+        return replace(
+            self, request=self.request[routes], nodes=self.nodes[where], indptr=indptr, value=self.value[routes]
+        )
 
     def route(self, j: int) -> Route:
         """Route j with the names of its request and nodes."""
@@ -110,7 +119,7 @@ def enumerate_routes(
     count = kept * (pool if problem.objective.kind == "link-sum" else 1)
     found = []
     for k, (source, target) in enumerate(zip(problem.sources.tolist(), problem.targets.tolist())):
-        if not _can_end(problem, source, target):
+        if not can_end(problem, source, target):
             found.append(_NONE)
         elif settings is not None and settings.remaining() <= 0.0:
             found.append(_NOT_SEARCHED)
@@ -128,6 +137,30 @@ def enumerate_routes(
             )
             found.append(paths)
     return _table(problem, found, kept)
+
+
+def table_of(problem: Problem, request: np.ndarray, nodes: np.ndarray, indptr: np.ndarray) -> RouteTable:
+    """Routes given by their nodes as a table; `rest` is 0, and nothing is said of routes that are not there."""
+    table = RouteTable(problem, request, nodes, indptr, np.zeros(len(request)), np.zeros(len(problem.requests)))
+    if problem.objective.kind == "link-sum":
+        return replace(table, value=_values(table, table.value))
+    costs = path_costs(problem)
+    route, link, tail = table.steps
+    passed = np.where(tail == nodes[indptr[:-1]][route], 0.0, costs.node[tail])
+    cost = np.bincount(route, weights=costs.link[link] + passed, minlength=len(table))
+    return replace(table, value=_values(table, cost))
+
+
+def joined(one: RouteTable, other: RouteTable) -> RouteTable:
+    """The routes of two tables of one problem, one after the other; `rest` is that of the second."""
+    return RouteTable(
+        one.problem,
+        np.concatenate([one.request, other.request]),
+        np.concatenate([one.nodes, other.nodes]),
+        np.concatenate([one.indptr, one.indptr[-1] + other.indptr[1:]]),
+        np.concatenate([one.value, other.value]),
+        other.rest,
+    )
 
 
 def enumerate_all(problem: Problem, *, max_routes: int, settings: Settings | None = None) -> RouteTable:
@@ -167,14 +200,7 @@ def _table(problem: Problem, found: list[Paths], per_request: np.ndarray) -> Rou
     rest = _rest_values(problem, np.array([paths.rest for paths in found]))
     left_out = order[~within]
     np.maximum.at(rest, request[left_out], value[left_out])
-    return _taken(table, kept, value, np.maximum(rest, 0.0))
-
-
-def _taken(table: RouteTable, kept: np.ndarray, value: np.ndarray, rest: np.ndarray) -> RouteTable:
-    lengths = np.diff(table.indptr)[kept]
-    indptr = _offsets(lengths)
-    where = np.arange(indptr[-1]) - np.repeat(indptr[:-1], lengths) + np.repeat(table.indptr[kept], lengths)
-    return RouteTable(table.problem, table.request[kept], table.nodes[where], indptr, value[kept], rest)
+    return replace(table, value=value, rest=np.maximum(rest, 0.0)).taken(kept)
 
 
 def _values(table: RouteTable, cost: np.ndarray) -> np.ndarray:
@@ -194,7 +220,8 @@ def _rest_values(problem: Problem, rest_cost: np.ndarray) -> np.ndarray:
     return np.where(np.isinf(rest_cost), 0.0, problem.weights * best)
 
 
-def _can_end(problem: Problem, source: int, target: int) -> bool:
+def can_end(problem: Problem, source: int, target: int) -> bool:
+    """Whether memory and degree let any route start at the one and end at the other."""
     memory = problem.network.memory
     return memory[source] >= 1 and memory[target] >= 1 and problem.degree_bounds[source] >= 1
 

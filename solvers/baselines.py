@@ -105,7 +105,7 @@ def greedy(problem: Problem, settings: Settings, *, candidates: int = 20) -> Ans
         return Answer(_greedy_links(problem))
     if problem.objective.kind == "link-sum":
         table = enumerate_routes(problem, per_request=candidates, pool=_POOL, settings=settings)
-        return _packed(table, np.argsort(-table.value, kind="stable"), settings)
+        return in_order(table, np.argsort(-table.value, kind="stable"), settings)
     state, costs = Residual(problem), path_costs(problem)
     queue: list[tuple[float, int, np.ndarray]] = []
 
@@ -136,17 +136,17 @@ def density_greedy(problem: Problem, settings: Settings, *, candidates: int = 20
 
 def densest_first(table: RouteTable, settings: Settings) -> Answer:
     """The routes of a table by value over the square root of their hops, taken while they fit."""
-    return _packed(table, np.argsort(-table.value / np.sqrt(table.hops), kind="stable"), settings)
+    return in_order(table, np.argsort(-table.value / np.sqrt(table.hops), kind="stable"), settings)
 
 
 def static(problem: Problem, settings: Settings, *, candidates: int = 5) -> Answer:
     """Candidate routes fixed on the empty network; requests by weight, each takes its first that fits."""
     table = enumerate_routes(problem, per_request=candidates, pool=_POOL, settings=settings)
-    return _packed(table, np.lexsort((-table.value, table.request, -problem.weights[table.request])), settings)
+    return in_order(table, np.lexsort((-table.value, table.request, -problem.weights[table.request])), settings)
 
 
-def _packed(table: RouteTable, order: np.ndarray, settings: Settings) -> Answer:
-    """Take routes in the given order, each as often as it fits."""
+def in_order(table: RouteTable, order: np.ndarray, settings: Settings) -> Answer:
+    """The routes of a table in the given order, each taken as often as it fits."""
     state = Residual(table.problem)
     starts = np.concatenate([[0], np.cumsum(table.hops)])
     links = table.steps[1]
