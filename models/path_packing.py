@@ -23,14 +23,12 @@ from qnroute.settings import MAX_ROUTES, Settings
 
 
 class PathPacking(LinearModel):
-    """Blocks: columns ``z`` (route) and ``rest`` (request); rows ``routes``, ``channels``, ``memory``, ``degree``.
+    """Blocks: columns ``z`` (route); rows ``routes``, ``channels``, ``memory``, ``degree``.
 
     Parameters
     ----------
     routes
         The columns; by default every useful route of every request.
-    with_rest
-        Let a request also be served at the value of its best unlisted route for nothing: a relaxation.
 
     Raises
     ------
@@ -40,7 +38,7 @@ class PathPacking(LinearModel):
 
     name = "path-packing"
 
-    def __init__(self, problem: Problem, routes: RouteTable | None = None, *, with_rest: bool = False):
+    def __init__(self, problem: Problem, routes: RouteTable | None = None):
         super().__init__(problem)
         if problem.task != "allocation":
             raise SolverError(f"path-packing states the task allocation, not {problem.task}")
@@ -55,9 +53,6 @@ class PathPacking(LinearModel):
         self.add_entries(rows.index[table.request], z, 1.0)
         self._add_link_rows(z)
         self._add_node_rows(z)
-        if with_rest:
-            rest = self.add_columns("rest", [("request", ids)], upper=allowed, cost=table.rest)
-            self.add_entries(rows.index, rest.index, 1.0)
 
     @property
     def tail_value(self) -> float:

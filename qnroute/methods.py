@@ -149,9 +149,9 @@ def _model() -> Option:
 BUILT_IN = (
     Method(
         "exact",
-        "the best proven route to the optimum: all useful routes packed, else the flow model",
+        "the best proven route to the optimum: column generation, else the flow model",
         "qnroute.solvers.exact:exact",
-        (_THREADS, _MAX_ROUTES),
+        (_THREADS, _WORKERS, _MAX_ROUTES),
         _BOTH,
     ),
     Method(

@@ -165,10 +165,11 @@ def _follow(graph, prices, work, worth, fall, source, target, max_noise, max_hop
 
 
 @njit(cache=True, nogil=True)
-def _prepare(graph, prices, work, worth, fall, source, target, cheapest, needed, max_noise, max_hops):
+def _prepare(graph, prices, work, worth, fall, source, target, cheapest, needed, max_noise, max_hops, everything):
     """Bounds on completions, and routes followed on the way.
 
-    Returns an upper bound on the price (ends not paid), the slope of the mix and what bounds the route's cost.
+    Returns an upper bound on the price (ends not paid) and the slope of the mix that is left. Unless `everything` is
+    wanted, completions that cannot beat the best route followed are bounded out, too.
     """
     inf = np.inf
     work.reached[:] = 0
@@ -181,17 +182,18 @@ def _prepare(graph, prices, work, worth, fall, source, target, cheapest, needed,
     _ball(graph, prices.link, prices.passed, fall, work.none, target, radius, work, _PAID)
     inside = work.left[_PAID]
     if not radius >= 0.0 or inside[source] == inf:
-        return needed, 0.0, 0.0
+        return needed, 0.0
     best = _follow(graph, prices, work, worth, fall, source, target, max_noise, max_hops, 0)
     bound = top - inside[source]
     slope = longest = 0.0
     if fall == 0.0:
-        least = max(max(needed, best) + inside[source], worth * _SMALLEST)
+        beat = needed if everything else max(needed, best)
+        least = max(beat + inside[source], worth * _SMALLEST)
         longest = np.log(worth / least)
         _ball(graph, graph.link_cost, graph.node_cost, 0.0, inside, target, longest, work, _COST)
         inside = work.left[_COST]
         if inside[source] == inf:
-            return max(needed, best), 0.0, 0.0
+            return (needed if everything else max(needed, best)), 0.0
         also = _follow(graph, prices, work, worth, fall, source, target, max_noise, max_hops, 1)
         best = max(best, also)
         bound = min(bound, worth * np.exp(-inside[source]) - work.left[_PAID, source])
@@ -199,19 +201,20 @@ def _prepare(graph, prices, work, worth, fall, source, target, cheapest, needed,
         _ball(graph, graph.link_noise, work.none, 0.0, inside, target, max_noise, work, _NOISE)
         inside = work.left[_NOISE]
         if inside[source] == inf:
-            return needed, 0.0, 0.0
+            return needed, 0.0
     if max_hops < work.none.size - 1:
         _ball(graph, work.ones, work.none, 0.0, inside, target, float(max_hops), work, _HOPS)
         inside = work.left[_HOPS]
         if inside[source] == inf:
-            return needed, 0.0, 0.0
-    if fall == 0.0 and bound > max(needed, best):
+            return needed, 0.0
+    if fall == 0.0 and bound > (needed if everything else max(needed, best)):
         shortest, paid = work.left[_COST, source], work.left[_PAID, source]
         for attempt in range(2):
-            least = max(max(needed, best) + paid, worth * _SMALLEST)
+            beat = needed if everything else max(needed, best)
+            least = max(beat + paid, worth * _SMALLEST)
             longest = np.log(worth / least)
             if not longest > shortest:
-                return max(needed, best), 0.0, 0.0
+                return (needed if everything else max(needed, best)), 0.0
             if attempt == 0:  # a tangent finds routes
                 slope = worth * np.exp(-0.5 * (shortest + longest))
             else:  # the chord bounds them
@@ -223,13 +226,13 @@ def _prepare(graph, prices, work, worth, fall, source, target, cheapest, needed,
             )
             mixed = work.left[_MIXED, source]
             if mixed == inf:
-                return max(needed, best), 0.0, 0.0
+                return (needed if everything else max(needed, best)), 0.0
             also = _follow(graph, prices, work, worth, fall, source, target, max_noise, max_hops, 2 + attempt)
             if also > best:
                 best = also
             curve = max(worth * np.exp(-shortest) + slope * shortest, least + slope * longest)
             bound = min(bound, max(curve - mixed, best))
-    return max(bound, max(best, needed)), slope, longest
+    return max(bound, max(best, needed)), slope
 
 
 @njit(cache=True, nogil=True)
@@ -368,9 +371,10 @@ def _search(graph, prices, asked, max_hops, effort, count, max_labels, stop):
         source, target, worth, fall = asked.source[k], asked.target[k], asked.worth[k], asked.fall[k]
         ends = prices.source[source] + prices.target[target]
         needed = asked.floor[k] + ends
-        bound, slope, _ = _prepare(
-            graph, prices, work, worth, fall, source, target, asked.cheapest[k], needed, asked.max_noise[k], max_hops
-        )
+        bound, slope = _prepare(
+            graph, prices, work, worth, fall, source, target, asked.cheapest[k], needed, asked.max_noise[k], max_hops,
+            effort == ALL,
+        )  # fmt: skip
         best = max(needed, work.price.max())
         n_labels = n_found = 0
         if bound > needed and (effort == ALL or (effort == BEST and bound > best + 1e-12 * worth)):
@@ -382,7 +386,7 @@ def _search(graph, prices, asked, max_hops, effort, count, max_labels, stop):
             grown += n_labels
         most[k] = rest[k] = max(bound, best) - ends
         if effort == ALL:
-            rest[k] = bound - ends
+            rest[k] = bound - ends if bound > needed else asked.floor[k]
         n_followed = 0 if effort == ALL else 4
         for j in range(n_found + n_followed):
             if j < n_found:
@@ -512,6 +516,12 @@ class Pricer:
         if stop[0] or settings.stopped:
             return None
         return self._gathered(floor, chunks, [part.result() for part in running])
+
+    def cap(self, worth: np.ndarray) -> None:
+        """Remember that no route of a request is worth more than this, (K,): later searches go less far."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            cost = np.where(self.fall > 0.0, 0.0, np.log(self.worth) - np.log(worth))
+        self.cheapest = np.maximum(self.cheapest, cost)
 
     def _some(self, chunk, settings, prices, floor, effort, count, max_labels, stop):
         if stop[0]:

@@ -14,67 +14,37 @@ packed by HiGHS; where they are too many, those listed prove U - t, with t the l
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
-from qnroute.allocation import Allocation, value
+from qnroute.allocation import Allocation
 from qnroute.errors import SolverError
 from qnroute.models.path_packing import PathPacking
 from qnroute.pricing import ALL, BEST, FOLLOWED, Pricer
 from qnroute.problem import Problem
-from qnroute.result import PROVEN, relative_gap
+from qnroute.result import PROVEN
 from qnroute.routes import RouteTable, table_of
-from qnroute.settings import Answer, Point, Settings, Trace
-from qnroute.solvers.baselines import densest_first, in_order
+from qnroute.settings import MAX_ROUTES, Answer, Point, Settings
+from qnroute.solvers.baselines import in_order
 from qnroute.solvers.highs import solve_matrix
 from qnroute.solvers.master import Master, Relaxed
+from qnroute.solvers.search import Search
 
 MOST_PACKED = 20_000  # columns given to HiGHS at once; its presolve minds no time limit, and grows with them
 _ROUGH = 0.3  # relative gap of the relaxation up to which a few routes followed are enough
 _SETTLED = 1e-8  # relative gap at which the relaxation counts as solved
-_LISTED = 2_000  # routes of a request listed at most
-_LABELS = 200_000  # partial paths of a request held at most
+_PATIENCE = 2  # searches without a new route after which a request is left out until all are searched again
+_WORTHWHILE = 0.25  # share of the new routes of a full search below which the next one is full again
+_STEPS = (1 / 64, 1 / 8, 1.0)  # shares of the room within which routes are listed, one after the other
+_LABELS = 20_000_000  # partial paths held at most while routes are listed
+_FEWEST_LABELS, _MOST_LABELS = 2_000, 500_000  # of one request
 _TINY = 1e-12  # share of its worth by which a route must beat the price of its request
 _ROUNDING = 1e-9  # relative room for rounding in prices and U
 
 
-@dataclass(frozen=True)
-class Search:
-    """Where the search stands: the best allocation, the best bound, and the prices that gave it."""
-
-    allocation: Allocation
-    value: float
-    bound: float = np.inf
-    prices: Relaxed | None = None  # requests: their best price, at least 0
-    open: str = ""
-    trace: Trace = field(default_factory=list)
-    stopped: str | None = None
-
-    def better(self, problem: Problem, found: Allocation) -> Search:
-        """With an allocation that is no worse."""
-        worth = value(problem, found)
-        return replace(self, allocation=found, value=worth) if worth > self.value else self
-
-    def bounded(self, bound: float) -> Search:
-        """With a bound that is no worse."""
-        return replace(self, bound=min(self.bound, bound))
-
-    def seen(self, settings: Settings) -> Search:
-        """With a point more in its trace."""
-        point = settings.elapsed(), self.value, self.bound if np.isfinite(self.bound) else None
-        if settings.progress is not None:
-            settings.progress(*point)
-        return replace(self, trace=[*self.trace, point])
-
-    def closed(self, gap: float) -> bool:
-        """Whether the gap is no wider than this."""
-        found = relative_gap(self.value, self.bound)
-        return found is not None and found <= gap
-
-
 def column_generation(
-    problem: Problem, settings: Settings, *, workers: int = 0, threads: int = 1, max_routes: int = 200_000
+    problem: Problem, settings: Settings, *, workers: int = 0, threads: int = 1, max_routes: int = MAX_ROUTES
 ) -> Answer:
     """Solve to a proven optimum, or to a proven gap.
 
@@ -89,9 +59,7 @@ def column_generation(
     """
     if problem.objective.kind == "link-sum":
         raise SolverError("column-generation: link-sum rewards detours, which prices cannot bound; use exact")
-    search = generate(problem, settings, workers=workers, threads=threads, max_routes=max_routes)
-    remarks = (f"not proven optimal: {search.open}",) if search.open and not search.stopped else ()
-    return Answer(search.allocation, search.bound, search.trace, search.stopped, remarks)
+    return generate(problem, settings, workers=workers, threads=threads, max_routes=max_routes).answer()
 
 
 def generate(problem: Problem, settings: Settings, *, workers: int, threads: int, max_routes: int) -> Search:
@@ -102,71 +70,77 @@ def generate(problem: Problem, settings: Settings, *, workers: int, threads: int
     search = _relaxed(Search(Allocation(), 0.0), master, pricer, settings, goal)
     if search.stopped or search.closed(goal) or not len(master.table):
         return search
-    search = _packed(search, master.table, master, settings, threads)
+    search, _ = _packing(search, master.table, master, settings, threads)
     if search.stopped or search.closed(goal):
         return search
     return _listed(search, master, pricer, settings, threads, max_routes)
 
 
 def _relaxed(search: Search, master: Master, pricer: Pricer, settings: Settings, goal: float) -> Search:
-    """The relaxation by pricing; the incumbents are routes of high z, then of high density, while they fit."""
+    """The relaxation by pricing; the incumbents are routes of high z, then of high density, while they fit.
+
+    Between searches for all requests, which alone give bounds, only those are searched that lately had new routes.
+    """
     problem, capacity = master.problem, master.resources.capacity
-    requests = np.zeros(len(problem.requests))
-    prices, relaxed, effort = np.zeros(len(capacity)), None, FOLLOWED
+    requests, prices, relaxed = np.zeros(len(problem.requests)), np.zeros(len(capacity)), None
+    quiet, full, effort, enough = np.zeros(len(requests), np.int64), True, FOLLOWED, 0.0
     while True:
+        among = None if full else np.flatnonzero(quiet < _PATIENCE)
         floor = np.where(requests > 0.0, requests + _TINY * pricer.worth, 0.0)
-        priced = pricer.search(master.resources.prices(prices), floor, settings, effort=effort)
+        priced = pricer.search(master.resources.prices(prices), floor, settings, effort=effort, among=among)
         if priced is None:
             return replace(search, stopped=settings.stopped)
-        best = np.maximum(priced.most, 0.0)
-        paid = prices > 0.0
-        bound = float(prices[paid] @ capacity[paid] + master.allowed @ best)
-        if bound < search.bound:
-            known = Relaxed(0.0 if relaxed is None else relaxed.value, np.zeros(0), best, prices)
-            search = replace(search, bound=bound, prices=known)
-        added = master.add(priced.request, priced.nodes, priced.indptr)
-        search = _rounded(search, master, relaxed, settings) if relaxed is None else search.seen(settings)
-        if not added and effort == BEST:
+        if full:
+            if relaxed is None:
+                pricer.cap(priced.most)
+            else:
+                search = _rounded(search, master, relaxed, settings)
+            best, paid = np.maximum(priced.most, 0.0), prices > 0.0
+            bound = float(prices[paid] @ capacity[paid] + master.allowed @ best)
+            if bound < search.bound:
+                search = replace(search, bound=bound, weak=bound, request_prices=best, resource_prices=prices)
+        new = master.add(priced.request, priced.nodes, priced.indptr)
+        quiet += 1
+        quiet[new] = 0
+        if not len(new) and full and effort == BEST:
             break
-        if added:
+        if len(new):
+            first = relaxed is None
             relaxed = master.solve(settings)
             if relaxed is None:
                 return replace(search, stopped=settings.stopped)
             requests, prices = relaxed.request, relaxed.resource
+            search = _rounded(search, master, relaxed, settings) if first else search.seen(settings)
         room = search.bound - (relaxed.value if relaxed else 0.0)
         if room <= _SETTLED * search.bound or search.closed(goal):
             break
-        if room <= _ROUGH * search.bound or added <= 0.01 * len(problem.requests):
-            effort = BEST
+        if full:
+            enough = _WORTHWHILE * len(new)
+            if room <= _ROUGH * search.bound or len(new) <= 0.01 * len(requests):
+                effort = BEST
+        full = len(new) <= enough if not full else not len(new)
     return _rounded(search, master, relaxed, settings)
 
 
 def _rounded(search: Search, master: Master, relaxed: Relaxed | None, settings: Settings) -> Search:
+    """The search with the routes known tried in order of z, and in order of density alone."""
     table = master.table
-    if len(table):
-        if relaxed is None:
-            found = densest_first(table, settings)
-        else:
-            z = np.zeros(len(table))
-            z[: len(relaxed.z)] = relaxed.z
-            found = in_order(table, np.lexsort((-table.value / np.sqrt(table.hops), -np.round(z, 6))), settings)
+    if relaxed is None or len(relaxed.z) < len(table):
+        return search.seen(settings)
+    density = -table.value / np.sqrt(table.hops)
+    for first in (-np.round(relaxed.z, 6), np.zeros(len(table))):
+        found = in_order(table, np.lexsort((density, first)), settings)
         search = search.better(master.problem, found.allocation)
     return search.seen(settings)
-
-
-def _packed(search: Search, table: RouteTable, master: Master, settings: Settings, threads: int) -> Search:
-    """The best packing of the routes of a table that could improve on the best known, the most promising if too many.
-
-    The bound of HiGHS is one on packings of these routes; `search.bound` is left as it is.
-    """
-    search, _ = _packing(search, table, master, settings, threads)
-    return search
 
 
 def _packing(
     search: Search, table: RouteTable, master: Master, settings: Settings, threads: int
 ) -> tuple[Search, float]:
-    """`_packed`, and a bound on all packings of routes of the table."""
+    """The best packing of the routes of a table that could improve on the best known, the most promising if too many.
+
+    The second of what is returned bounds all packings of routes of the table.
+    """
     short = _shortfall(search, table, master)
     needed = np.flatnonzero(short <= _room(search))
     whole = len(needed) <= MOST_PACKED
@@ -188,36 +162,43 @@ def _packing(
 
 def _room(search: Search) -> float:
     """How far a route's price may fall short of its request's best one in anything better than what is known."""
-    return search.bound - search.value + _ROUNDING * abs(search.bound)
+    return search.weak - search.value + _ROUNDING * abs(search.weak)
 
 
 def _shortfall(search: Search, table: RouteTable, master: Master) -> np.ndarray:
     """(J,) m_k - p of the routes of a table, at the prices of the bound."""
     route, resource, amount = master.resources.used(table)
-    paid = np.bincount(route, weights=amount * search.prices.resource[resource], minlength=len(table))
-    return search.prices.request[table.request] - (table.value - paid)
+    paid = np.bincount(route, weights=amount * search.resource_prices[resource], minlength=len(table))
+    return search.request_prices[table.request] - (table.value - paid)
 
 
 def _listed(
     search: Search, master: Master, pricer: Pricer, settings: Settings, threads: int, max_routes: int
 ) -> Search:
-    """List every route that could still matter, as far as they go, and pack them."""
-    problem, best = master.problem, search.prices.request
-    room = _room(search)
-    floor = best - room
-    priced = pricer.search(
-        master.resources.prices(search.prices.resource), floor, settings, effort=ALL,
-        count=min(_LISTED, max_routes), max_labels=_LABELS,
-    )  # fmt: skip
-    if priced is None:
-        return replace(search, stopped=settings.stopped)
-    left_out = float((best - priced.rest).min(initial=np.inf))
-    complete = bool((priced.rest <= floor + _ROUNDING * abs(search.bound)).all())
-    table = table_of(problem, priced.request, priced.nodes, priced.indptr)
-    search, bound = _packing(search, table, master, settings, threads)
-    search = search.bounded(max(bound, search.value if complete else search.bound - left_out)).seen(settings)
-    if search.stopped or search.closed(max(settings.gap, PROVEN / 2)):
-        return search
-    many = int((priced.rest > floor + _ROUNDING * abs(search.bound)).sum())
-    told = "the integer program left a gap" if complete else f"{many} requests have more useful routes than were listed"
-    return replace(search, open=told)
+    """List the routes that could still matter, those nearest to their request's best price first, and pack them."""
+    problem, best, prices = master.problem, search.request_prices, master.resources.prices(search.resource_prices)
+    goal, rounding = max(settings.gap, PROVEN / 2), _ROUNDING * abs(search.weak)
+    for step in _STEPS:
+        within = step * (search.weak - search.value) + rounding
+        floor = best - within
+        near = pricer.search(prices, floor, settings, effort=FOLLOWED)
+        if near is None:
+            return replace(search, stopped=settings.stopped)
+        among = np.flatnonzero(near.most > floor)
+        share = max(len(among), 1)
+        priced = pricer.search(
+            prices, floor, settings, effort=ALL, among=among, count=max(max_routes // share, 1),
+            max_labels=min(max(_LABELS // share, _FEWEST_LABELS), _MOST_LABELS),
+        )  # fmt: skip
+        if priced is None:
+            return replace(search, stopped=settings.stopped)
+        cut = priced.rest > floor + rounding
+        left_out = float((best - priced.rest)[cut].min(initial=within))
+        table = table_of(problem, priced.request, priced.nodes, priced.indptr)
+        search, bound = _packing(search, table, master, settings, threads)
+        search = search.bounded(max(bound, search.value, search.weak - left_out)).seen(settings)
+        if search.stopped or search.closed(goal):
+            return search
+        if cut.any():
+            return replace(search, open=f"{cut.sum()} requests have more useful routes than were listed")
+    return replace(search, open="the integer program left a gap")

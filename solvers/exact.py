@@ -1,66 +1,67 @@
 """Method ``exact``: a proven optimum for every objective, or the proven gap and why it is not closed.
 
-The useful routes are packed, as many listed as the proof needs (`qnroute.solvers.packing`). Where they are too
-many for that, the arcs take their place (`LinkFlow`), up to a stated size; beyond it the answer comes with the
-bound that the packing left.
+Link selection is one integer program. For allocations, routes are made by column generation, or under link-sum listed
+and packed (`qnroute.solvers.packing`). Where that leaves a gap, the arcs take their place (`LinkFlow`), up to a stated
+size; beyond it the answer comes with the bound that there is.
 """
 
 from __future__ import annotations
 
-from qnroute.allocation import value
+from dataclasses import replace
+
 from qnroute.models.link_flow import LinkFlow, copies
 from qnroute.problem import Problem
-from qnroute.result import PROVEN, relative_gap
+from qnroute.result import PROVEN
 from qnroute.settings import MAX_ROUTES, Answer, Point, Settings
+from qnroute.solvers.column_generation import generate
 from qnroute.solvers.highs import link_selection, solve_matrix
-from qnroute.solvers.packing import Packing, pack
+from qnroute.solvers.packing import pack
+from qnroute.solvers.search import Search
 
 FLOW_COLUMNS = {"expected-pairs": 20_000, "log-success": 400_000, "link-sum": 20_000}  # largest LinkFlow tried
 
 
-def exact(problem: Problem, settings: Settings, *, threads: int = 1, max_routes: int = MAX_ROUTES) -> Answer:
+def exact(
+    problem: Problem, settings: Settings, *, threads: int = 1, workers: int = 0, max_routes: int = MAX_ROUTES
+) -> Answer:
     """Solve to proof where that is possible; see the module's text.
 
     Parameters
     ----------
+    threads, workers
+        Of HiGHS, and of the search for routes; 0 for as many as there are cores.
     max_routes
         Routes listed in all before the arcs take their place.
     """
     if problem.task == "link-selection":
         return link_selection(problem, settings, threads=threads)
-    packing = pack(problem, settings, max_routes=max_routes, threads=threads)
-    gap = relative_gap(packing.value, packing.bound)
-    stopped = packing.stopped or settings.stopped
-    if stopped or not packing.open or (gap is not None and gap <= max(settings.gap, PROVEN)):
-        return Answer(packing.allocation, packing.bound, packing.trace, stopped)
+    if problem.objective.kind == "link-sum":
+        search = pack(problem, settings, max_routes=max_routes, threads=threads)
+    else:
+        search = generate(problem, settings, workers=workers, threads=threads, max_routes=max_routes)
+    search = replace(search, stopped=search.stopped or (settings.stopped if search.open else None))
+    if search.stopped or not search.open or search.closed(max(settings.gap, PROVEN)):
+        return replace(search, open="").answer()
     try:
-        return _by_flow(problem, settings, packing, threads)
+        return _by_flow(problem, settings, search, threads).answer()
     except KeyboardInterrupt:  # a second Ctrl-C: what is proven stays proven
-        return Answer(packing.allocation, packing.bound, packing.trace, "interrupted")
+        return replace(search, stopped="interrupted").answer()
 
 
-def _by_flow(problem: Problem, settings: Settings, packing: Packing, threads: int) -> Answer:
+def _by_flow(problem: Problem, settings: Settings, search: Search, threads: int) -> Search:
     kind = problem.objective.kind
     per_arc = 2 if kind == "expected-pairs" else 1
     columns = 2 * per_arc * int(copies(problem).sum()) * problem.network.n_links
-    if columns > FLOW_COLUMNS[kind]:
-        most = FLOW_COLUMNS[kind]
-        remark = (
-            f"not proven optimal: {packing.open}, and a flow model would need {columns:,} columns (at most {most:,})"
-        )
-        return Answer(packing.allocation, packing.bound, packing.trace, remarks=(remark,))
+    if columns > (most := FLOW_COLUMNS[kind]):
+        more = f"{search.open}, and a flow model would need {columns:,} columns (at most {most:,})"
+        return replace(search, open=more)
     model = LinkFlow(problem)
 
     def seen(seconds: float, objective: float | None, bound: float | None) -> Point:
-        return (
-            seconds,
-            max(packing.value, objective or 0.0),
-            packing.bound if bound is None else min(bound, packing.bound),
-        )
+        return seconds, max(search.value, objective or 0.0), min(search.bound, float("inf") if bound is None else bound)
 
     outcome = solve_matrix(model.matrix, settings.through(seen), threads=threads)
-    trace = [*packing.trace, *(seen(*point) for point in outcome.trace)]
-    best = packing.allocation
-    if outcome.values is not None and value(problem, found := model.decode(outcome.values)) > packing.value:
-        best = found
-    return Answer(best, min(packing.bound, outcome.bound), trace, outcome.stopped)
+    search = replace(search, trace=[*search.trace, *(seen(*point) for point in outcome.trace)], open="")
+    if outcome.values is not None:
+        search = search.better(problem, model.decode(outcome.values))
+    return replace(search.bounded(outcome.bound), stopped=outcome.stopped)

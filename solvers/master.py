@@ -103,8 +103,8 @@ class Master:
         highs.addRows(count, low, self.allowed, 0, np.zeros(count, np.int32), *nothing)
         return highs
 
-    def add(self, request: np.ndarray, nodes: np.ndarray, indptr: np.ndarray) -> int:
-        """Add routes given as in a `RouteTable`; those that are known are passed over. Returns how many were new."""
+    def add(self, request: np.ndarray, nodes: np.ndarray, indptr: np.ndarray) -> np.ndarray:
+        """Add routes given as in a `RouteTable`, those that are known left out; gives the requests of the new ones."""
         new = []
         for j, k in enumerate(request.tolist()):
             key = k, nodes[indptr[j] : indptr[j + 1]].tobytes()
@@ -112,14 +112,14 @@ class Master:
                 self._known.add(key)
                 new.append(j)
         if not new:
-            return 0
+            return np.zeros(0, np.int64)
         table = table_of(self.problem, request, nodes, indptr).taken(np.array(new))
         route, resource, amount = self.resources.used(table)
         self._add_columns(table, route, self._row[resource], amount)
         for i, part in enumerate((route + len(self.table), resource, amount)):
             self._used[i] = np.concatenate([self._used[i], part])
         self.table = joined(self.table, table)
-        return len(new)
+        return table.request
 
     def _add_columns(self, table: RouteTable, route: np.ndarray, row: np.ndarray, amount: np.ndarray) -> None:
         has = row >= 0
@@ -173,9 +173,3 @@ class Master:
             route[inside][order].astype(np.int32), amount[inside][order],
         )  # fmt: skip
         self._highs.setOptionValue("simplex_strategy", _DUAL)  # the basis stays dual feasible
-
-    def price_of_routes(self, relaxed_request: np.ndarray, relaxed_resource: np.ndarray) -> np.ndarray:
-        """(J,) value of every route less the prices of its request and resources: its reduced cost."""
-        route, resource, amount = self._used
-        paid = np.bincount(route, weights=amount * relaxed_resource[resource], minlength=len(self.table))
-        return self.table.value - paid - relaxed_request[self.table.request]

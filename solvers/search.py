@@ -1,0 +1,57 @@
+"""Where an exact search stands: what it has found, what it has proven, and the prices that proved it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from qnroute.allocation import Allocation, value
+from qnroute.problem import Problem
+from qnroute.result import relative_gap
+from qnroute.settings import Answer, Settings, Trace
+
+
+@dataclass(frozen=True)
+class Search:
+    """The best allocation and the best bound so far; `open` says in words what keeps the gap from closing.
+
+    `request_prices` (K,) are m_k, the best price of any route of request k, at least 0, and `resource_prices` those
+    of `qnroute.solvers.master.Resources`; `weak` is the bound that goes with them, the only one to judge routes by.
+    """
+
+    allocation: Allocation
+    value: float
+    bound: float = np.inf
+    request_prices: np.ndarray | None = None
+    resource_prices: np.ndarray | None = None
+    weak: float = np.inf
+    open: str = ""
+    trace: Trace = field(default_factory=list)
+    stopped: str | None = None
+
+    def better(self, problem: Problem, found: Allocation) -> Search:
+        """With an allocation that is no worse."""
+        worth = value(problem, found)
+        return replace(self, allocation=found, value=worth) if worth > self.value else self
+
+    def bounded(self, bound: float) -> Search:
+        """With a bound that is no worse."""
+        return replace(self, bound=min(self.bound, bound))
+
+    def seen(self, settings: Settings) -> Search:
+        """With a point more in its trace."""
+        point = settings.elapsed(), self.value, self.bound if np.isfinite(self.bound) else None
+        if settings.progress is not None:
+            settings.progress(*point)
+        return replace(self, trace=[*self.trace, point])
+
+    def closed(self, gap: float) -> bool:
+        """Whether the gap is no wider than this."""
+        found = relative_gap(self.value, self.bound)
+        return found is not None and found <= gap
+
+    def answer(self) -> Answer:
+        """As methods give it."""
+        remarks = (f"not proven optimal: {self.open}",) if self.open and not self.stopped else ()
+        return Answer(self.allocation, self.bound, self.trace, self.stopped, remarks)

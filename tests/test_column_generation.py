@@ -1,0 +1,200 @@
+"""Column generation: equal to the enumeration, never a false bound, whatever is cut short."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import oracle
+import pytest
+from helpers import problem_of
+from scarcity import GADGET, either, gadget
+
+import qnroute as qn
+from qnroute import generate
+from qnroute.allocation import check
+from qnroute.costs import path_costs
+from qnroute.errors import SolverError
+from qnroute.models import PathPacking
+from qnroute.pricing import BEST, Pricer
+from qnroute.routes import enumerate_all
+from qnroute.settings import Settings
+from qnroute.solvers import column_generation
+from qnroute.solvers.master import Master, Resources
+
+CLOSE = 1e-7
+METHOD = "column-generation"
+
+
+def about(number):
+    return pytest.approx(number, rel=CLOSE, abs=CLOSE)
+
+
+def priced_problems(rng, number):
+    """Documents with their optima; link-sum is not for this method."""
+    while number:
+        document, best = either(rng)
+        if document.get("objective", {}).get("kind") != "link-sum":
+            number -= 1
+            yield document, best
+
+
+def limited(monkeypatch, rng):
+    choices = {
+        "_PATIENCE": (1, 2), "_WORTHWHILE": (0.0, 0.5), "_STEPS": ((1.0,), (0.01, 0.2, 1.0)), "_ROUGH": (0.0, 9.0),
+    }  # fmt: skip
+    for name, options in choices.items():
+        monkeypatch.setattr(column_generation, name, rng.choice(options))
+
+
+# --- random problems ---
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_equal_to_the_enumeration(seed, monkeypatch):
+    rng = random.Random(f"columns {seed}")
+    for document, best in priced_problems(rng, 60):
+        limited(monkeypatch, rng)
+        result = qn.solve(problem_of(document), METHOD)
+        assert oracle.violations(document, result.to_dict()) == []
+        assert result.objective == about(best), document
+        assert result.bound == pytest.approx(best, rel=1e-6, abs=1e-9) and result.status == "optimal"
+
+
+@pytest.mark.parametrize("most", [1, 2, 5])
+def test_with_little_room_the_bound_is_still_a_bound(most, monkeypatch):
+    """`most`: routes listed for the proof, and columns packed at once."""
+    rng, gaps = random.Random(f"room {most}"), 0
+    for document, best in priced_problems(rng, 60):
+        limited(monkeypatch, rng)
+        monkeypatch.setattr(column_generation, "MOST_PACKED", rng.choice((most, 20_000)))
+        monkeypatch.setattr(column_generation, "_LABELS", rng.choice((0, 20_000_000)))
+        monkeypatch.setattr(column_generation, "_FEWEST_LABELS", 3)
+        result = qn.solve(problem_of(document), METHOD, max_routes=most)
+        assert oracle.violations(document, result.to_dict()) == []
+        assert result.objective - CLOSE <= best <= result.bound + CLOSE, document
+        for _, objective, bound in result.trace:
+            assert objective <= best + CLOSE and (bound is None or bound >= best - CLOSE)
+        if result.status == "optimal":
+            assert result.objective == pytest.approx(best, rel=1e-6)
+        else:
+            gaps += 1
+            assert result.status == "feasible" and result.remarks[0].startswith("not proven optimal")
+    assert gaps > 0
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_prices_are_judged_by_the_bound_they_come_with(most, monkeypatch):
+    """In these, bounds from elsewhere are lower than the one that belongs to the prices (see `scarcity.gadget`)."""
+    for document, best in [(GADGET, 1.225), (gadget(d_weight=1.15, ladder_p=0.1, side_p=0.5, small=1.0), 1.65)]:
+        for steps in ((1.0,), (1 / 64, 1 / 8, 1.0)):
+            monkeypatch.setattr(column_generation, "_STEPS", steps)
+            result = qn.solve(problem_of(document), METHOD)
+            assert result.objective == pytest.approx(best) and result.bound == pytest.approx(best)
+            short = qn.solve(problem_of(document), METHOD, max_routes=most)
+            assert short.objective <= best + CLOSE <= short.bound + 2 * CLOSE
+
+
+def test_the_bound_of_the_relaxation_is_that_of_all_routes():
+    """Weak duality at the final prices meets the linear relaxation over every route, or is below it by the cut."""
+    rng = random.Random("relaxation")
+    for document, best in priced_problems(rng, 40):
+        problem = problem_of(document)
+        model = PathPacking(problem, enumerate_all(problem, max_routes=100_000))
+        if not model.n_columns:
+            continue
+        master, pricer = Master(problem), Pricer(problem)
+        start = column_generation.Search(qn.Allocation(), 0.0)
+        found = column_generation._relaxed(start, master, pricer, Settings(), 0.0)
+        highs = model.to_highs()
+        n = model.n_columns
+        highs.changeColsIntegrality(n, np.arange(n, dtype=np.int32), np.zeros(n, dtype=np.uint8))
+        highs.run()
+        relaxed = highs.getInfo().objective_function_value
+        assert best - CLOSE <= found.bound <= relaxed + CLOSE
+        assert found.value <= best + CLOSE
+        check(problem, found.allocation)
+
+
+def test_resources_are_what_the_judge_counts(contract_example):
+    """One route A-B-D: links, qubits (1 at an end, 2 passing), passing at B, routes leaving A and B."""
+    contract_example["rules"]["degree"] = 2
+    problem = problem_of(contract_example)
+    master = Master(problem)
+    master.add(np.array([0]), np.array([0, 1, 3]), np.array([0, 3]))
+    _route, resource, amount = Resources(problem).used(master.table)
+    n, m = 4, 4
+    assert sorted(zip(resource.tolist(), amount.tolist())) == [
+        (0, 1.0), (1, 1.0), (m, 1.0), (m + 1, 2.0), (m + n + 1, 1.0), (m + 2 * n, 1.0), (m + 2 * n + 1, 1.0)
+    ]  # fmt: skip
+    # memory 4, 4, 2 and channels around: A 2 + 1, B 2 + 1, C 1 + 1, D 1 + 1
+    assert Resources(problem).capacity[m + n : m + 2 * n].tolist() == [1.0, 1.0, 1.0, 1.0]
+    assert master.table.value.tolist() == pytest.approx([0.6 * 0.5 * 0.9])
+    assert len(master.add(np.array([0]), np.array([0, 1, 3]), np.array([0, 3]))) == 0
+
+
+def test_the_price_of_a_route_is_its_value_less_what_it_uses():
+    rng = random.Random("prices")
+    for document, _ in priced_problems(rng, 30):
+        problem = problem_of(document)
+        resources, pricer = Resources(problem), Pricer(problem)
+        capacity = resources.capacity
+        prices = np.where(np.isfinite(capacity), np.array([rng.random() * 0.1 for _ in capacity]), 0.0)
+        priced = pricer.search(resources.prices(prices), np.zeros(len(problem.requests)), Settings(), effort=BEST)
+        master = Master(problem)
+        master.add(priced.request, priced.nodes, priced.indptr)
+        route, resource, amount = resources.used(master.table)
+        paid = np.bincount(route, weights=amount * prices[resource], minlength=len(master.table))
+        known = {(*tuple(master.table.route(j).nodes), int(master.table.request[j])): j for j in range(len(paid))}
+        for j, k in enumerate(priced.request.tolist()):
+            names = tuple(problem.network.node_ids[v] for v in priced.nodes[priced.indptr[j] : priced.indptr[j + 1]])
+            i = known[(*names, k)]
+            assert priced.price[j] == pytest.approx(master.table.value[i] - paid[i], abs=1e-12)
+
+
+# --- limits, and what is refused ---
+
+
+def test_out_of_time_there_is_a_valid_answer_and_no_false_bound():
+    network = generate.random_geometric(400, 10.0, seed=3, p=0.9, swap=0.97, channels=2, memory=7)
+    problem = qn.Problem(network, generate.requests(network, 400, seed=3, weight=(0.5, 2.0)))
+    for limit in (0.0, 0.5, 2.0):
+        result = qn.solve(problem, METHOD, time_limit=limit)
+        assert result.status == "time-limit" and "time limit" in result.remarks[0]
+        assert result.bound is None or result.bound >= result.objective
+        assert all(bound is None or bound >= result.objective - CLOSE for _, _, bound in result.trace)
+
+
+def test_link_sum_is_refused_with_a_way_out(contract_example):
+    contract_example["objective"] = {"kind": "link-sum"}
+    with pytest.raises(SolverError, match="link-sum rewards detours"):
+        qn.solve(problem_of(contract_example), METHOD)
+
+
+def test_nothing_asked_or_nothing_possible(contract_example):
+    problem = problem_of(contract_example)
+    for case in (problem.replace(requests=[]), problem.replace(network=problem.network.replace(memory=0))):
+        result = qn.solve(case, METHOD)
+        assert (result.objective, result.bound, result.status) == (0.0, 0.0, "optimal")
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_answer_is_the_same_whatever_the_number_of_workers(workers, monkeypatch):
+    monkeypatch.setattr("qnroute.pricing._CHUNK", 8)
+    network = generate.random_geometric(60, 20.0, seed=1, p=(0.5, 0.95), channels=(1, 2), memory=(4, 8), fidelity=0.97)
+    asked = generate.requests(network, 40, seed=2, weight=(0.5, 2.0), min_fidelity=(0.8, 0.9))
+    problem = qn.Problem(network, asked)
+    one, other = (qn.solve(problem, METHOD, workers=count) for count in (2, workers))
+    assert one.allocation == other.allocation and one.bound == other.bound and one.status == "optimal"
+
+
+def test_costs_far_apart_are_priced_to_the_last_one():
+    """A worth of 1e-9 beside one of 1 is still worth serving, and proven so."""
+    network = qn.Network(
+        [{"id": name} for name in "ABCD"],
+        [{"source": "A", "target": "B", "p": 1.0}, {"source": "C", "target": "D", "p": 1e-9}],
+    )
+    problem = qn.Problem(network, [qn.Request("r", "A", "B"), qn.Request("s", "C", "D")])
+    result = qn.solve(problem, METHOD)
+    assert {route.request for route in result.allocation.routes} == {"r", "s"}
+    assert result.bound == pytest.approx(1.0 + 1e-9, rel=1e-12) and path_costs(problem).link[1] > 20
