@@ -15,9 +15,9 @@ from typing import NamedTuple
 import highspy
 import numpy as np
 
+from qnroute.completion import Prices
 from qnroute.errors import SolverError
 from qnroute.fields import UNLIMITED
-from qnroute.pricing import Prices
 from qnroute.problem import Problem
 from qnroute.routes import RouteTable, joined, table_of
 from qnroute.settings import Settings

@@ -30,7 +30,7 @@ def test_solve_check_and_result_file(diamond, tmp_path, capsys, contract_example
     result = json.loads((tmp_path / "result.json").read_text())
     assert oracle.violations(contract_example, result) == []
     assert result["format"] == "qnroute.result/1" and result["seed"] == 7
-    assert result["options"] == {"threads": 1, "max_routes": 200000}
+    assert result["options"] == {"threads": 1, "workers": 0, "max_routes": 200000}
     assert run(["check", diamond, out]) == 0
     assert "holds" in capsys.readouterr().out
 

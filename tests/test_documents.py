@@ -161,6 +161,7 @@ def test_options_are_validated_by_name_and_type(contract_example):
             qn.solve(problem, "exact", **options)
     assert qn.solve(problem, "exact", threads=np.int64(1), max_routes="500").options == {
         "threads": 1,
+        "workers": 0,
         "max_routes": 500,
     }
     with pytest.raises(qn.ProblemError, match="expected one of auto, link-flow"):

@@ -38,28 +38,29 @@ from qnroute.solvers import baselines
 
 @pytest.fixture(scope="module")
 def hard(tmp_path_factory) -> dict[str, Path]:
-    """Problems that take minutes: one for `exact` and one on which `link-flow` finds answers early."""
+    """Problems that take minutes: for `exact`, for flow models, and one on which these find answers early."""
     folder, drawn = tmp_path_factory.mktemp("hard"), {}
     wanted = {
         "exact": "random-geometric:n=400,radius=10,p=0.9,swap=0.97 --requests 400 --weight 1:3 --channels 2 --memory 7",
-        "link-flow": "waxman:n=60,alpha=0.12,beta=0.4,p=0.7,swap=0.9 --requests 20 --weight 1:3 --memory 4",
+        "flow": "waxman:n=150,alpha=0.2,beta=0.4 --requests 60 --routes 2 --channels 2 --memory 6",
+        "early": "waxman:n=60,alpha=0.12,beta=0.4,p=0.7,swap=0.9 --requests 20 --weight 1:3 --memory 4",
     }
     for name, line in wanted.items():
         drawn[name] = folder / f"{name}.json"
-        objective = "expected-pairs" if name == "exact" else "link-sum"
+        objective = "link-sum" if name == "early" else "expected-pairs"
         common = ["--seed", "3", "--objective", objective, "--out", str(drawn[name])]
         assert run(["problem", "--network", *line.split(), *common]) == 0
     return drawn
 
 
-@pytest.mark.parametrize("method", ["exact", "link-flow"])
-def test_a_time_limit_leaves_a_valid_result_or_says_that_there_is_none(method, hard, capsys, tmp_path):
+@pytest.mark.parametrize(("method", "instance"), [("exact", "exact"), ("link-flow", "flow")])
+def test_a_time_limit_leaves_a_valid_result_or_says_that_there_is_none(method, instance, hard, capsys, tmp_path):
     out = tmp_path / "r.json"
-    code, _, err = finished("solve", hard["exact"], "--method", method, "--time-limit", 1, "--out", out)
+    code, _, err = finished("solve", hard[instance], "--method", method, "--time-limit", 1, "--out", out)
     one_line(err, "time")
     assert code == (0 if out.exists() else 3)
     if code == 0:
-        assert holds(capsys, hard["exact"], out)["status"] == "time-limit"
+        assert holds(capsys, hard[instance], out)["status"] == "time-limit"
 
 
 @pytest.mark.parametrize("kind", ["expected-pairs", "log-success", "link-sum"])
@@ -114,10 +115,10 @@ def kept(problem: Path, out: Path, text: str, capsys) -> None:
 
 
 def test_ctrl_c_keeps_the_best_answer_of_link_flow(hard, capsys, tmp_path):
-    arguments = ("solve", hard["link-flow"], "--method", "link-flow", "--out", tmp_path / "r.json")
+    arguments = ("solve", hard["early"], "--method", "link-flow", "--out", tmp_path / "r.json")
     code, text = interrupted(arguments, any)
     assert code == 0, text[-500:]
-    kept(hard["link-flow"], tmp_path / "r.json", text, capsys)
+    kept(hard["early"], tmp_path / "r.json", text, capsys)
 
 
 def test_ctrl_c_keeps_the_best_answer_of_exact(hard, capsys, tmp_path):
@@ -139,7 +140,7 @@ sys.exit(run(["solve", problem, "--method", method, "--out", out]))
 
 @pytest.mark.parametrize(
     ("method", "instance", "delay"),
-    [("path-packing", "exact", 0.7), ("link-flow", "exact", 0.1), ("pyomo", "link-flow", 2.0)],
+    [("path-packing", "exact", 0.7), ("link-flow", "flow", 0.1), ("pyomo", "early", 2.0)],
 )
 def test_ctrl_c_at_any_time_keeps_an_answer_or_says_that_there_is_none(method, instance, delay, hard, capsys, tmp_path):
     out, problem = tmp_path / "r.json", hard[instance]

@@ -11,9 +11,10 @@ import oracle
 import pytest
 from helpers import problem_of
 
+from qnroute.completion import Prices
 from qnroute.costs import most_useful_cost, path_costs
 from qnroute.errors import SolverError
-from qnroute.pricing import ALL, BEST, FOLLOWED, Pricer, Prices
+from qnroute.pricing import ALL, BEST, FOLLOWED, Pricer
 from qnroute.settings import Settings
 
 CLOSE = 1e-9

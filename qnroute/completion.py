@@ -1,0 +1,247 @@
+"""What the rest of a route can be worth: searches around its target, at given prices (compiled).
+
+The price of a route is its value less what its links and nodes cost. With c what is left of -ln P and d of the
+payments, value - d is at most the height of any line above the curve of value, less a mix of c and d: a plain
+shortest-path problem. As worth falls convexly with c, the chord between the least and the largest c that can matter
+is such a line. The completions found on the way are routes, too.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from qnroute.paths import _pop, _push
+
+COST, PAID, NOISE, HOPS, MIXED = range(5)
+FOLLOWED = 4  # routes followed at most: along payments, cost, a tangent and a chord
+SMALLEST = 1e-290  # share of a weight below which worth is nothing
+_NOTHING = 1e-307
+
+
+class Graph(NamedTuple):
+    """A network as the search sees it: adjacency, -ln p and noise of links, -ln swap of nodes (infinite if closed)."""
+
+    indptr: np.ndarray
+    neighbour: np.ndarray
+    link: np.ndarray
+    link_cost: np.ndarray
+    node_cost: np.ndarray
+    link_noise: np.ndarray
+
+
+class Prices(NamedTuple):
+    """What it costs to use resources, all entries >= 0.
+
+    `link` (m,) for each link taken; `passed`, `source`, `target` (n,) for each node passed, started from, ended at.
+    """
+
+    link: np.ndarray
+    passed: np.ndarray
+    source: np.ndarray
+    target: np.ndarray
+
+
+class Asked(NamedTuple):
+    """A request whose routes are priced.
+
+    `worth` is the value at P = 1; `fall` is 0 where value is worth * P, else what a unit of -ln P takes off.
+    `cheapest` bounds -ln P from below; only routes with a price (ends not paid) above `needed` are looked for, and if
+    not `everything` is wanted, only those above the best one met.
+    """
+
+    source: int
+    target: int
+    worth: float
+    fall: float
+    cheapest: float
+    max_noise: float
+    max_hops: int
+    needed: float
+    everything: bool
+
+
+class Around(NamedTuple):
+    """Room for one request at a time: what completion adds at least, and the routes followed."""
+
+    left: np.ndarray  # (5, n) bounds on what is left of each kind, infinite where no route above the floor passes
+    touched: np.ndarray  # (5, n) where they are finite
+    reached: np.ndarray  # (5,) how many are
+    towards: np.ndarray  # (n,) the next node of the completion found last
+    by: np.ndarray  # (n,) the link that leads there
+    key: np.ndarray
+    item: np.ndarray
+    followed: np.ndarray  # (4, n) routes followed
+    length: np.ndarray  # (4,) their nodes
+    price: np.ndarray  # (4,)
+    ones: np.ndarray  # (m,)
+    none: np.ndarray  # (n,)
+
+
+@njit(cache=True, nogil=True)
+def room_around(graph):
+    """An empty `Around`."""
+    n, m = graph.indptr.size - 1, graph.link_cost.size
+    return Around(
+        np.full((5, n), np.inf), np.empty((5, n), np.int64), np.zeros(5, np.int64), np.empty(n, np.int64),
+        np.empty(n, np.int64), np.empty(graph.indptr[n] + 1), np.empty(graph.indptr[n] + 1, np.int64),
+        np.empty((FOLLOWED, n), np.int64), np.zeros(FOLLOWED, np.int64), np.zeros(FOLLOWED), np.ones(m), np.zeros(n),
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def cleared(around, which):
+    """Forget what is left of one kind."""
+    for i in range(around.reached[which]):
+        around.left[which, around.touched[which, i]] = np.inf
+    around.reached[which] = 0
+
+
+@njit(cache=True, nogil=True)
+def worth_at(asked, cost):
+    """The value of a route with this -ln P."""
+    return asked.worth - asked.fall * cost if asked.fall > 0.0 else asked.worth * np.exp(-cost)
+
+
+@njit(cache=True, nogil=True)
+def cost_at(asked, worth):
+    """The -ln P at which a value that is a product falls to `worth`."""
+    return np.log(asked.worth / max(worth, asked.worth * SMALLEST, _NOTHING))
+
+
+@njit(cache=True, nogil=True)
+def _ball(graph, link_price, node_price, slope, inside, target, radius, around, which):
+    """Dijkstra from the target up to `radius` over prices + slope * cost, among nodes whose `inside` is finite."""
+    dist, touched, key, item = around.left[which], around.touched[which], around.key, around.item
+    if not radius >= 0.0 or inside[target] == np.inf:
+        return
+    dist[target] = 0.0
+    touched[0] = target
+    reached = size = 1
+    key[0], item[0] = 0.0, target
+    while size > 0:
+        v, through = item[0], key[0]
+        _pop(key, item, size)
+        size -= 1
+        if through > dist[v]:
+            continue
+        if v != target:
+            through += node_price[v]
+            if slope > 0.0:
+                through += slope * graph.node_cost[v]
+        if through > radius:
+            continue
+        for a in range(graph.indptr[v], graph.indptr[v + 1]):
+            u, e = graph.neighbour[a], graph.link[a]
+            if inside[u] == np.inf:
+                continue
+            total = through + link_price[e]
+            if slope > 0.0:
+                total += slope * graph.link_cost[e]
+            if total <= radius and total < dist[u]:
+                if dist[u] == np.inf:
+                    touched[reached] = u
+                    reached += 1
+                dist[u] = total
+                around.towards[u], around.by[u] = v, e
+                _push(key, item, size, total, u)
+                size += 1
+    around.reached[which] = reached
+
+
+@njit(cache=True, nogil=True)
+def _follow(graph, prices, around, asked, slot):
+    """Keep the completion found last from the source in a slot; its price is -inf if the request does not allow it."""
+    cost, paid, noise, length = 0.0, 0.0, 0.0, 1
+    v = asked.source
+    around.followed[slot, 0] = v
+    while v != asked.target:
+        e, v = around.by[v], around.towards[v]
+        around.followed[slot, length] = v
+        length += 1
+        cost += graph.link_cost[e]
+        paid += prices.link[e]
+        noise += graph.link_noise[e]
+        if v != asked.target:
+            cost += graph.node_cost[v]
+            paid += prices.passed[v]
+    around.length[slot] = length
+    price = worth_at(asked, cost) - paid
+    allowed = noise <= asked.max_noise and length - 1 <= asked.max_hops and price < np.inf
+    around.price[slot] = price if allowed else -np.inf
+
+
+@njit(cache=True, nogil=True)
+def to_beat(around, asked):
+    """The price that a route must exceed to be of interest."""
+    return asked.needed if asked.everything else max(asked.needed, around.price.max())
+
+
+@njit(cache=True, nogil=True)
+def look_around(graph, prices, around, asked):
+    """Fill `around` for a request.
+
+    Returns an upper bound on the price (ends not paid) of routes of interest, `to_beat` where there are none, and the
+    slope of the mix that is left.
+    """
+    source, target, product = asked.source, asked.target, asked.fall == 0.0
+    around.price[:] = -np.inf
+    left = around.left
+    top = worth_at(asked, asked.cheapest) if product else asked.worth
+    _ball(
+        graph, prices.link, prices.passed, asked.fall, around.none, target, top - asked.needed, around, PAID
+    )  # fmt: skip
+    if left[PAID, source] == np.inf:
+        return to_beat(around, asked), 0.0
+    _follow(graph, prices, around, asked, 0)
+    inside, paid = left[PAID], left[PAID, source]
+    bound = top - paid
+    if product:
+        longest = cost_at(asked, to_beat(around, asked) + paid)
+        _ball(graph, graph.link_cost, graph.node_cost, 0.0, inside, target, longest, around, COST)
+        inside = left[COST]
+        if inside[source] == np.inf:
+            return to_beat(around, asked), 0.0
+        _follow(graph, prices, around, asked, 1)
+        bound = min(bound, worth_at(asked, inside[source]) - paid)
+    if asked.max_noise < np.inf:
+        _ball(graph, graph.link_noise, around.none, 0.0, inside, target, asked.max_noise, around, NOISE)
+        inside = left[NOISE]
+    if asked.max_hops < around.none.size - 1:
+        _ball(graph, around.ones, around.none, 0.0, inside, target, float(asked.max_hops), around, HOPS)
+        inside = left[HOPS]
+    if inside[source] == np.inf:
+        return asked.needed, 0.0
+    if product and bound > to_beat(around, asked):
+        return _mixed(graph, prices, around, asked, inside, bound)
+    return max(bound, to_beat(around, asked)), 0.0
+
+
+@njit(cache=True, nogil=True)
+def _mixed(graph, prices, around, asked, inside, bound):
+    """Sharpen a bound by mixes of cost and payments: a tangent of the curve of value finds routes, a chord bounds."""
+    source, slope = asked.source, 0.0
+    shortest, paid = around.left[COST, source], around.left[PAID, source]
+    for attempt in range(2):
+        least = to_beat(around, asked) + paid
+        longest = cost_at(asked, least)
+        if not longest > shortest:
+            return to_beat(around, asked), 0.0
+        if attempt == 0:
+            slope = worth_at(asked, 0.5 * (shortest + longest))
+        else:
+            slope = (worth_at(asked, shortest) - worth_at(asked, longest)) / (longest - shortest)
+        cleared(around, MIXED)
+        radius = slope * longest + asked.worth - asked.needed
+        _ball(graph, prices.link, prices.passed, slope, inside, asked.target, radius, around, MIXED)
+        mixed = around.left[MIXED, source]
+        if mixed == np.inf:
+            return to_beat(around, asked), 0.0
+        _follow(graph, prices, around, asked, 2 + attempt)
+        curve = max(
+            worth_at(asked, shortest) + slope * shortest, max(least, worth_at(asked, longest)) + slope * longest
+        )
+        bound = min(bound, max(curve - mixed, around.price.max()))
+    return max(bound, to_beat(around, asked)), slope
