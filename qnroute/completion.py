@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from qnroute.parity import MOST_BITS, used
 from qnroute.paths import _pop, _push
 
 COST, PAID, NOISE, HOPS, MIXED = range(5)
@@ -36,22 +37,28 @@ class Prices(NamedTuple):
     """What it costs to use resources, all entries >= 0.
 
     `link` (m,) for each link taken; `passed`, `source`, `target` (n,) for each node passed, started from, ended at.
+    Every second use of cut c costs `pair[c]`; a route uses the cuts `cut[at[i]:at[i + 1]]` of its places i, which are
+    in this order the links, nodes passed, nodes started from, nodes ended at, and requests.
     """
 
     link: np.ndarray
     passed: np.ndarray
     source: np.ndarray
     target: np.ndarray
+    pair: np.ndarray = np.zeros(0)
+    at: np.ndarray = np.zeros(1, np.int64)
+    cut: np.ndarray = np.zeros(0, np.int64)
 
 
 class Asked(NamedTuple):
-    """A request whose routes are priced.
+    """A request whose routes are priced, and its number.
 
     `worth` is the value at P = 1; `fall` is 0 where value is worth * P, else what a unit of -ln P takes off.
     `cheapest` bounds -ln P from below; only routes with a price (ends not paid) above `needed` are looked for, and if
     not `everything` is wanted, only those above the best one met.
     """
 
+    number: int
     source: int
     target: int
     worth: float
@@ -78,16 +85,24 @@ class Around(NamedTuple):
     price: np.ndarray  # (4,)
     ones: np.ndarray  # (m,)
     none: np.ndarray  # (n,)
+    odd: np.ndarray  # (C,) whether each cut is used an odd number of times by the route at hand
+    times: np.ndarray  # (C,) how many places around use it
+    bit: np.ndarray  # (C,) its number among those around, or -1
+    bit_price: np.ndarray
+    link_bits: np.ndarray  # (m,) the cuts that use a link, as bits
+    node_bits: np.ndarray  # (n,)
 
 
 @njit(cache=True, nogil=True)
-def room_around(graph):
-    """An empty `Around`."""
+def room_around(graph, cuts):
+    """An empty `Around` for so many cuts."""
     n, m = graph.indptr.size - 1, graph.link_cost.size
     return Around(
         np.full((5, n), np.inf), np.empty((5, n), np.int64), np.zeros(5, np.int64), np.empty(n, np.int64),
         np.empty(n, np.int64), np.empty(graph.indptr[n] + 1), np.empty(graph.indptr[n] + 1, np.int64),
         np.empty((FOLLOWED, n), np.int64), np.zeros(FOLLOWED, np.int64), np.zeros(FOLLOWED), np.ones(m), np.zeros(n),
+        np.zeros(cuts, np.bool_), np.zeros(cuts, np.int64), np.zeros(cuts, np.int64), np.zeros(MOST_BITS),
+        np.zeros(m, np.int64), np.zeros(n, np.int64),
     )  # fmt: skip
 
 
@@ -155,7 +170,11 @@ def _ball(graph, link_price, node_price, slope, inside, target, radius, around, 
 def _follow(graph, prices, around, asked, slot):
     """Keep the completion found last from the source in a slot; its price is -inf if the request does not allow it."""
     cost, paid, noise, length = 0.0, 0.0, 0.0, 1
+    m, n, cuts = graph.link_cost.size, graph.indptr.size - 1, prices.pair.size > 0
     v = asked.source
+    if cuts:
+        around.odd[:] = False
+        paid += used(prices, around.odd, m + n + v) + used(prices, around.odd, m + 3 * n + asked.number)
     around.followed[slot, 0] = v
     while v != asked.target:
         e, v = around.by[v], around.towards[v]
@@ -167,6 +186,9 @@ def _follow(graph, prices, around, asked, slot):
         if v != asked.target:
             cost += graph.node_cost[v]
             paid += prices.passed[v]
+        if cuts:
+            place = m + v if v != asked.target else m + 2 * n + v
+            paid += used(prices, around.odd, e) + used(prices, around.odd, place)
     around.length[slot] = length
     price = worth_at(asked, cost) - paid
     allowed = noise <= asked.max_noise and length - 1 <= asked.max_hops and price < np.inf

@@ -1,7 +1,8 @@
 """Label setting: routes of one request grown from its source, those that promise most first (compiled).
 
 A label is a partial route. One is dropped where no completion can be worth enough (`qnroute.completion`), or, unless
-all routes are wanted, where another at the same node is no worse in -ln P, payments, noise and hops.
+all routes are wanted, where another at the same node is no worse in -ln P, payments, noise and hops. Payments count
+what the other may still have to pay for cuts (`qnroute.parity`) that it has used an odd number of times.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 from numba import njit
 
 from qnroute.completion import COST, HOPS, MIXED, NOISE, PAID, cost_at
+from qnroute.parity import marked, paid_for
 from qnroute.paths import _pop, _push, _visited
 
 
@@ -26,6 +28,7 @@ class Labels(NamedTuple):
     cost: np.ndarray
     paid: np.ndarray
     noise: np.ndarray
+    odd: np.ndarray  # bits of the cuts used an odd number of times
     key: np.ndarray  # heap of -bound, and of labels
     item: np.ndarray
     first: np.ndarray  # (n,) a label at each node
@@ -38,15 +41,16 @@ def room_for_labels(n, most, count):
     room = most + n + 1
     return Labels(
         np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64),
-        np.empty(room, np.bool_), np.empty(room), np.empty(room), np.empty(room), np.empty(room),
-        np.empty(room, np.int64), np.full(n, -1, np.int64), np.empty(count, np.int64),
+        np.empty(room, np.bool_), np.empty(room), np.empty(room), np.empty(room),
+        np.empty(room, np.int64), np.empty(room), np.empty(room, np.int64), np.full(n, -1, np.int64),
+        np.empty(count, np.int64),
     )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
-def _put(labels, new, node, parent, cost, paid, noise, hops):
+def _put(labels, new, node, parent, cost, paid, noise, hops, odd):
     labels.node[new], labels.parent[new], labels.hops[new], labels.dead[new] = node, parent, hops, False
-    labels.cost[new], labels.paid[new], labels.noise[new] = cost, paid, noise
+    labels.cost[new], labels.paid[new], labels.noise[new], labels.odd[new] = cost, paid, noise, odd
     labels.following[new] = labels.first[node]
     labels.first[node] = new
 
@@ -59,7 +63,7 @@ def forget_labels(labels, count):
 
 
 @njit(cache=True, nogil=True)
-def _dominated(labels, v, cost, paid, noise, hops, by_noise, by_hops):
+def _dominated(labels, bit_price, v, cost, paid, noise, hops, odd, by_noise, by_hops):
     """Whether a label at v is no worse than this one; those that are no better than it die."""
     other = labels.first[v]
     while other >= 0:
@@ -72,6 +76,10 @@ def _dominated(labels, v, cost, paid, noise, hops, by_noise, by_hops):
             if by_hops:
                 no_worse = no_worse and labels.hops[other] <= hops
                 no_better = no_better and labels.hops[other] >= hops
+            if no_worse and labels.odd[other] & ~odd:
+                no_worse = labels.paid[other] + paid_for(labels.odd[other] & ~odd, bit_price) <= paid
+            if no_better and odd & ~labels.odd[other]:
+                no_better = labels.paid[other] >= paid + paid_for(odd & ~labels.odd[other], bit_price)
             if no_worse:
                 return True
             if no_better:
@@ -104,7 +112,10 @@ def grow(graph, prices, around, labels, asked, slope, floor, stop):
     """
     by_noise, by_hops = asked.max_noise < np.inf, asked.max_hops < around.none.size - 1
     left, most = around.left, labels.node.size - graph.indptr.size
-    _put(labels, 0, asked.source, -1, 0.0, 0.0, 0.0, 0)
+    cuts, odd, paid = prices.pair.size > 0, 0, 0.0
+    if cuts:
+        odd, paid = marked(graph, prices, around, asked, PAID)
+    _put(labels, 0, asked.source, -1, 0.0, paid, 0.0, 0, odd)
     labels.key[0], labels.item[0] = -np.inf, 0
     size = n_labels = 1
     n_found = 0
@@ -134,6 +145,12 @@ def grow(graph, prices, around, labels, asked, slope, floor, stop):
                 cost = 0.0
             else:
                 cost += labels.cost[label]
+            odd = labels.odd[label]
+            if cuts:
+                paid += paid_for(odd & around.link_bits[e], around.bit_price)
+                odd ^= around.link_bits[e]
+                paid += paid_for(odd & around.node_bits[v], around.bit_price)
+                odd ^= around.node_bits[v]
             bound = _promise(asked, left, slope, floor, v, cost, paid)
             if not bound > floor:
                 continue
@@ -145,9 +162,9 @@ def grow(graph, prices, around, labels, asked, slope, floor, stop):
             if asked.everything:
                 if _visited(labels.node, labels.parent, label, v):
                     continue
-            elif _dominated(labels, v, cost, paid, noise, hops, by_noise, by_hops):
+            elif _dominated(labels, around.bit_price, v, cost, paid, noise, hops, odd, by_noise, by_hops):
                 continue
-            _put(labels, n_labels, v, label, cost, paid, noise, hops)
+            _put(labels, n_labels, v, label, cost, paid, noise, hops, odd)
             _push(labels.key, labels.item, size, -bound, n_labels)
             size += 1
             n_labels += 1

@@ -31,6 +31,7 @@ _SHORT = 1e-12  # share of its worth by which the best route followed may miss t
 class _Requests(NamedTuple):
     """`Asked` as columns, with floors on prices, ends paid."""
 
+    number: np.ndarray
     source: np.ndarray
     target: np.ndarray
     worth: np.ndarray
@@ -73,7 +74,7 @@ def _with_room(found, total, nodes):
 @njit(cache=True, nogil=True)
 def _search(graph, prices, requests, max_hops, effort, count, max_labels, stop):
     """The routes of some requests, one after the other, and what `Priced` says of those not found."""
-    around = room_around(graph)
+    around = room_around(graph, prices.pair.size)
     labels = room_for_labels(graph.indptr.size - 1, max_labels, count)
     found = _Found(np.empty(64, np.int64), np.zeros(65, np.int64), np.empty(512, np.int64), np.empty(64))
     most, rest = requests.floor.copy(), requests.floor.copy()
@@ -81,8 +82,8 @@ def _search(graph, prices, requests, max_hops, effort, count, max_labels, stop):
     for k in range(requests.source.size):
         ends = prices.source[requests.source[k]] + prices.target[requests.target[k]]
         asked = Asked(
-            requests.source[k], requests.target[k], requests.worth[k], requests.fall[k], requests.cheapest[k],
-            requests.max_noise[k], max_hops, requests.floor[k] + ends, effort == ALL,
+            requests.number[k], requests.source[k], requests.target[k], requests.worth[k], requests.fall[k],
+            requests.cheapest[k], requests.max_noise[k], max_hops, requests.floor[k] + ends, effort == ALL,
         )  # fmt: skip
         bound, slope = look_around(graph, prices, around, asked)
         best = max(asked.needed, around.price.max())
@@ -185,8 +186,8 @@ class Pricer:
         """
         asked = np.flatnonzero(self.open) if among is None else among[self.open[among]]
         closed_to = np.isinf(self.graph.node_cost)
-        prices = Prices(*(np.ascontiguousarray(part / self._unit, dtype=float) for part in prices))
-        prices = prices._replace(passed=np.where(closed_to, np.inf, prices.passed))
+        link, passed, source, target, pair = (np.array(part, dtype=float) / self._unit for part in prices[:5])
+        prices = Prices(link, np.where(closed_to, np.inf, passed), source, target, pair, *prices[5:])
         stop = np.zeros(1, np.uint8)
         how = prices, floor, effort, count, max_labels, stop
         chunks = [asked[i : i + _CHUNK] for i in range(0, len(asked), _CHUNK)]
@@ -210,7 +211,15 @@ class Pricer:
             return None
         problem, unit = self.problem, self._unit
         worths = (self.worth / unit, self.fall / unit)
-        columns = (problem.sources, problem.targets, *worths, self.cheapest, self.noise, floor / unit)
+        columns = (
+            np.arange(len(floor)),
+            problem.sources,
+            problem.targets,
+            *worths,
+            self.cheapest,
+            self.noise,
+            floor / unit,
+        )
         requests = _Requests(*(np.ascontiguousarray(column[chunk]) for column in columns))
         return _search(self.graph, prices, requests, problem.max_hops, effort, count, max_labels, stop)
 

@@ -1,8 +1,8 @@
 """Method ``column-generation``: routes are made as prices call for them, and the optimum is proven from the prices.
 
 The relaxation of path packing is solved over the routes known (`qnroute.solvers.master`); its prices y >= 0 send a
-search for routes worth more than what they use (`qnroute.pricing`). Whatever the prices, with m_k the best price of
-any route of request k,
+search for routes worth more than what they use (`qnroute.pricing`). Cuts bring the relaxation close to what whole
+routes allow. Whatever the prices of resources and cuts, with m_k the best price of any route of request k,
 
     U = sum_i b_i y_i + sum_k routes_k max(m_k, 0)
 
@@ -20,7 +20,6 @@ import numpy as np
 
 from qnroute.allocation import Allocation
 from qnroute.errors import SolverError
-from qnroute.models.path_packing import PathPacking
 from qnroute.pricing import ALL, BEST, FOLLOWED, Pricer
 from qnroute.problem import Problem
 from qnroute.result import PROVEN
@@ -28,14 +27,17 @@ from qnroute.routes import RouteTable, table_of
 from qnroute.settings import MAX_ROUTES, Answer, Point, Settings
 from qnroute.solvers.baselines import in_order
 from qnroute.solvers.highs import solve_matrix
-from qnroute.solvers.master import Master, Relaxed
+from qnroute.solvers.master import Master, Relaxed, packing
 from qnroute.solvers.search import Search
 
 MOST_PACKED = 20_000  # columns given to HiGHS at once; its presolve minds no time limit, and grows with them
 _ROUGH = 0.3  # relative gap of the relaxation up to which a few routes followed are enough
 _SETTLED = 1e-8  # relative gap at which the relaxation counts as solved
+_CLOSE = 0.02  # or share of the gap to the incumbent
 _PATIENCE = 2  # searches without a new route after which a request is left out until all are searched again
 _WORTHWHILE = 0.25  # share of the new routes of a full search below which the next one is full again
+_CUT_ROUNDS = 30  # of cuts over the routes known, before routes are priced again
+_PAYS = 0.1  # share of the gap that cuts, and routes priced with them, must close to be looked for again
 _STEPS = (1 / 64, 1 / 8, 1.0)  # shares of the room within which routes are listed, one after the other
 _LABELS = 20_000_000  # partial paths held at most while routes are listed
 _FEWEST_LABELS, _MOST_LABELS = 2_000, 500_000  # of one request
@@ -67,7 +69,15 @@ def generate(problem: Problem, settings: Settings, *, workers: int, threads: int
     pricer = Pricer(problem, workers or len(os.sched_getaffinity(0)))
     master = Master(problem)
     goal = max(settings.gap, PROVEN / 2)
-    search = _relaxed(Search(Allocation(), 0.0), master, pricer, settings, goal)
+    search, relaxed = _relaxed(Search(Allocation(), 0.0), None, master, pricer, settings, goal)
+    while relaxed is not None and not search.closed(goal):
+        before = search.bound
+        relaxed = _cut(relaxed, master, settings)
+        if relaxed is None:
+            break
+        search, relaxed = _relaxed(search, relaxed, master, pricer, settings, goal)
+        if before - search.bound < _PAYS * (search.bound - search.value):
+            break
     if search.stopped or search.closed(goal) or not len(master.table):
         return search
     search, _ = _packing(search, master.table, master, settings, threads)
@@ -76,29 +86,45 @@ def generate(problem: Problem, settings: Settings, *, workers: int, threads: int
     return _listed(search, master, pricer, settings, threads, max_routes)
 
 
-def _relaxed(search: Search, master: Master, pricer: Pricer, settings: Settings, goal: float) -> Search:
-    """The relaxation by pricing; the incumbents are routes of high z, then of high density, while they fit.
+def _cut(relaxed: Relaxed, master: Master, settings: Settings) -> Relaxed | None:
+    """The relaxation over the routes known with cuts; None where there are none, or time ran out."""
+    cut = 0
+    for _ in range(_CUT_ROUNDS):
+        more = 0 if settings.stopped else master.cut(relaxed.z)
+        if not more:
+            break
+        cut += more
+        relaxed = master.solve(settings)
+        if relaxed is None:
+            return None
+    return relaxed if cut else None
+
+
+def _relaxed(
+    search: Search, relaxed: Relaxed | None, master: Master, pricer: Pricer, settings: Settings, goal: float
+) -> tuple[Search, Relaxed | None]:
+    """The relaxation by pricing, from one over the routes known; None in its place where time ran out.
 
     Between searches for all requests, which alone give bounds, only those are searched that lately had new routes.
+    The incumbents are routes of high z, then of high density, while they fit.
     """
-    problem, capacity = master.problem, master.resources.capacity
-    requests, prices, relaxed = np.zeros(len(problem.requests)), np.zeros(len(capacity)), None
-    quiet, full, effort, enough = np.zeros(len(requests), np.int64), True, FOLLOWED, 0.0
+    problem, resources = master.problem, master.resources
+    prices = np.zeros(len(resources.capacity)) if relaxed is None else relaxed.price
+    quiet, full, enough = np.zeros(len(problem.requests), np.int64), True, 0.0
+    effort = FOLLOWED if relaxed is None else BEST
     while True:
         among = None if full else np.flatnonzero(quiet < _PATIENCE)
-        floor = np.where(requests > 0.0, requests + _TINY * pricer.worth, 0.0)
-        priced = pricer.search(master.resources.prices(prices), floor, settings, effort=effort, among=among)
+        asked = prices[resources.requests]
+        floor = np.where(asked > 0.0, asked + _TINY * pricer.worth, 0.0)
+        priced = pricer.search(resources.prices(prices), floor, settings, effort=effort, among=among)
         if priced is None:
-            return replace(search, stopped=settings.stopped)
+            return replace(search, stopped=settings.stopped), None
         if full:
             if relaxed is None:
                 pricer.cap(priced.most)
             else:
                 search = _rounded(search, master, relaxed, settings)
-            best, paid = np.maximum(priced.most, 0.0), prices > 0.0
-            bound = float(prices[paid] @ capacity[paid] + master.allowed @ best)
-            if bound < search.bound:
-                search = replace(search, bound=bound, weak=bound, request_prices=best, resource_prices=prices)
+            search = _priced(search, np.maximum(priced.most, 0.0), prices, master)
         new = master.add(priced.request, priced.nodes, priced.indptr)
         quiet += 1
         quiet[new] = 0
@@ -108,18 +134,30 @@ def _relaxed(search: Search, master: Master, pricer: Pricer, settings: Settings,
             first = relaxed is None
             relaxed = master.solve(settings)
             if relaxed is None:
-                return replace(search, stopped=settings.stopped)
-            requests, prices = relaxed.request, relaxed.resource
+                return replace(search, stopped=settings.stopped), None
+            prices = relaxed.price
             search = _rounded(search, master, relaxed, settings) if first else search.seen(settings)
-        room = search.bound - (relaxed.value if relaxed else 0.0)
-        if room <= _SETTLED * search.bound or search.closed(goal):
+        reached = relaxed.value if relaxed else 0.0
+        room = search.bound - reached
+        if room <= max(_SETTLED * search.bound, _CLOSE * (reached - search.value)) or search.closed(goal):
             break
         if full:
             enough = _WORTHWHILE * len(new)
-            if room <= _ROUGH * search.bound or len(new) <= 0.01 * len(requests):
+            if room <= _ROUGH * search.bound or len(new) <= 0.01 * len(quiet):
                 effort = BEST
         full = len(new) <= enough if not full else not len(new)
-    return _rounded(search, master, relaxed, settings)
+    return _rounded(search, master, relaxed, settings), relaxed
+
+
+def _priced(search: Search, best: np.ndarray, prices: np.ndarray, master: Master) -> Search:
+    """The search with the bound that prices prove, if it is a better one."""
+    capacity, resources = master.resources.capacity, master.resources
+    paid = prices > 0.0
+    paid[resources.requests] = False
+    bound = float(prices[paid] @ capacity[paid] + capacity[resources.requests] @ best)
+    if bound >= search.bound:
+        return search
+    return replace(search, bound=bound, weak=bound, best=best, prices=prices)
 
 
 def _rounded(search: Search, master: Master, relaxed: Relaxed | None, settings: Settings) -> Search:
@@ -141,7 +179,8 @@ def _packing(
 
     The second of what is returned bounds all packings of routes of the table.
     """
-    short = _shortfall(search, table, master)
+    used, prices = master.resources.used(table), _padded(search, master)
+    short = search.best[table.request] - (table.value - used @ prices)
     needed = np.flatnonzero(short <= _room(search))
     whole = len(needed) <= MOST_PACKED
     if not whole:
@@ -151,7 +190,8 @@ def _packing(
     def seen(seconds: float, objective: float | None, _: float | None) -> Point:
         return seconds, max(search.value, objective or 0.0), search.bound
 
-    outcome = solve_matrix(PathPacking(master.problem, part).matrix, settings.through(seen), threads=threads)
+    program = packing(part, used[needed], master.resources.capacity)
+    outcome = solve_matrix(program, settings.through(seen), threads=threads)
     trace = [*search.trace, *(seen(*point) for point in outcome.trace)]
     search = replace(search, trace=trace, stopped=outcome.stopped)
     if outcome.values is not None:
@@ -165,18 +205,19 @@ def _room(search: Search) -> float:
     return search.weak - search.value + _ROUNDING * abs(search.weak)
 
 
-def _shortfall(search: Search, table: RouteTable, master: Master) -> np.ndarray:
-    """(J,) m_k - p of the routes of a table, at the prices of the bound."""
-    route, resource, amount = master.resources.used(table)
-    paid = np.bincount(route, weights=amount * search.resource_prices[resource], minlength=len(table))
-    return search.request_prices[table.request] - (table.value - paid)
+def _padded(search: Search, master: Master) -> np.ndarray:
+    """(R,) prices of the bound, 0 for cuts that are newer and for requests."""
+    prices = np.zeros(len(master.resources.capacity))
+    prices[: len(search.prices)] = search.prices
+    prices[master.resources.requests] = 0.0
+    return prices
 
 
 def _listed(
     search: Search, master: Master, pricer: Pricer, settings: Settings, threads: int, max_routes: int
 ) -> Search:
     """List the routes that could still matter, those nearest to their request's best price first, and pack them."""
-    problem, best, prices = master.problem, search.request_prices, master.resources.prices(search.resource_prices)
+    problem, best, prices = master.problem, search.best, master.resources.prices(_padded(search, master))
     goal, rounding = max(settings.gap, PROVEN / 2), _ROUNDING * abs(search.weak)
     for step in _STEPS:
         within = step * (search.weak - search.value) + rounding

@@ -16,15 +16,15 @@ from qnroute.settings import Answer, Settings, Trace
 class Search:
     """The best allocation and the best bound so far; `open` says in words what keeps the gap from closing.
 
-    `request_prices` (K,) are m_k, the best price of any route of request k, at least 0, and `resource_prices` those
-    of `qnroute.solvers.master.Resources`; `weak` is the bound that goes with them, the only one to judge routes by.
+    `best` (K,) are m_k, the best price of any route of request k, at least 0, at the `prices` (R,) of resources and
+    cuts (`qnroute.solvers.resources`); `weak` is the bound that goes with them, the only one to judge routes by.
     """
 
     allocation: Allocation
     value: float
     bound: float = np.inf
-    request_prices: np.ndarray | None = None
-    resource_prices: np.ndarray | None = None
+    best: np.ndarray | None = None
+    prices: np.ndarray | None = None
     weak: float = np.inf
     open: str = ""
     trace: Trace = field(default_factory=list)
