@@ -202,6 +202,18 @@ def to_beat(around, asked):
 
 
 @njit(cache=True, nogil=True)
+def _within_limits(graph, around, asked, inside):
+    """Bounds on noise and hops that are left, where there are limits; the innermost of them."""
+    if asked.max_noise < np.inf:
+        _ball(graph, graph.link_noise, around.none, 0.0, inside, asked.target, asked.max_noise, around, NOISE)
+        inside = around.left[NOISE]
+    if asked.max_hops < around.none.size - 1:
+        _ball(graph, around.ones, around.none, 0.0, inside, asked.target, float(asked.max_hops), around, HOPS)
+        inside = around.left[HOPS]
+    return inside
+
+
+@njit(cache=True, nogil=True)
 def look_around(graph, prices, around, asked):
     """Fill `around` for a request.
 
@@ -210,34 +222,28 @@ def look_around(graph, prices, around, asked):
     """
     source, target, product = asked.source, asked.target, asked.fall == 0.0
     around.price[:] = -np.inf
-    left = around.left
-    top = worth_at(asked, asked.cheapest) if product else asked.worth
-    _ball(
-        graph, prices.link, prices.passed, asked.fall, around.none, target, top - asked.needed, around, PAID
-    )  # fmt: skip
-    if left[PAID, source] == np.inf:
-        return to_beat(around, asked), 0.0
-    _follow(graph, prices, around, asked, 0)
-    inside, paid = left[PAID], left[PAID, source]
-    bound = top - paid
+    left, inside = around.left, around.none
+    by_worth = product and asked.needed > 0.0  # the narrower search goes first
+    if not by_worth:
+        inside = _within_limits(graph, around, asked, inside)
+    top = asked.worth
     if product:
-        longest = cost_at(asked, to_beat(around, asked) + paid)
+        longest = cost_at(asked, asked.needed)
         _ball(graph, graph.link_cost, graph.node_cost, 0.0, inside, target, longest, around, COST)
         inside = left[COST]
         if inside[source] == np.inf:
-            return to_beat(around, asked), 0.0
+            return asked.needed, 0.0
         _follow(graph, prices, around, asked, 1)
-        bound = min(bound, worth_at(asked, inside[source]) - paid)
-    if asked.max_noise < np.inf:
-        _ball(graph, graph.link_noise, around.none, 0.0, inside, target, asked.max_noise, around, NOISE)
-        inside = left[NOISE]
-    if asked.max_hops < around.none.size - 1:
-        _ball(graph, around.ones, around.none, 0.0, inside, target, float(asked.max_hops), around, HOPS)
-        inside = left[HOPS]
-    if inside[source] == np.inf:
-        return asked.needed, 0.0
+        top = worth_at(asked, max(asked.cheapest, inside[source]))
+    if by_worth:
+        inside = _within_limits(graph, around, asked, inside)
+    _ball(graph, prices.link, prices.passed, asked.fall, inside, target, top - asked.needed, around, PAID)
+    if left[PAID, source] == np.inf:
+        return to_beat(around, asked), 0.0
+    _follow(graph, prices, around, asked, 0)
+    bound = top - left[PAID, source]
     if product and bound > to_beat(around, asked):
-        return _mixed(graph, prices, around, asked, inside, bound)
+        return _mixed(graph, prices, around, asked, left[PAID], bound)
     return max(bound, to_beat(around, asked)), 0.0
 
 

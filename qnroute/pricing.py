@@ -201,7 +201,8 @@ class Pricer:
         return self._gathered(floor, chunks, [part.result() for part in running])
 
     def cap(self, worth: np.ndarray) -> None:
-        """Remember that no route of a request is worth more than this, (K,): later searches go less far."""
+        """Remember that no route of a request is worth more than this, (K,): later searches go less far, or nowhere."""
+        self.open &= worth > 0.0
         with np.errstate(divide="ignore", invalid="ignore"):
             cost = np.where(self.fall > 0.0, 0.0, np.log(self.worth) - np.log(worth))
         self.cheapest = np.maximum(self.cheapest, cost)

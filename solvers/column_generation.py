@@ -139,6 +139,8 @@ def _relaxed(
             search = _rounded(search, master, relaxed, settings) if first else search.seen(settings)
         reached = relaxed.value if relaxed else 0.0
         room = search.bound - reached
+        if room <= _CLOSE * (reached - search.value):
+            search = _rounded(search, master, relaxed, settings)
         if room <= max(_SETTLED * search.bound, _CLOSE * (reached - search.value)) or search.closed(goal):
             break
         if full:

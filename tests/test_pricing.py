@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import itertools
 import math
 import random
@@ -22,15 +23,30 @@ KINDS = ("expected-pairs", "log-success")
 PLENTY = 100_000
 
 
-def drawn_prices(rng, problem):
-    """Prices of all resources, many of them 0 as in a relaxation, some equal."""
+def drawn_prices(rng, problem, most_cuts=5):
+    """Prices of all resources and of some cuts, many of them 0 as in a relaxation, some equal."""
     n, m = problem.network.n_nodes, problem.network.n_links
     scale = rng.choice((0.02, 0.2, 1.0)) * (10.0 if problem.objective.kind == "log-success" else 1.0)
 
     def some(size):
         return np.array([rng.choice((0.0, 0.0, 0.1, rng.random())) * scale for _ in range(size)])
 
-    return Prices(some(m), some(n), some(n), some(n))
+    n_cuts = rng.choice((0, most_cuts))
+    often, places = rng.choice((0.2, 0.6)), m + 3 * n + len(problem.requests)
+    uses = [[c for c in range(n_cuts) if rng.random() < often] for _ in range(places)]
+    at = np.cumsum([0, *(len(each) for each in uses)])
+    cuts = np.array([c for each in uses for c in each], dtype=np.int64)
+    return Prices(some(m), some(n), some(n), some(n), some(n_cuts), at, cuts)
+
+
+def paid_for(problem, prices, k, nodes, links):
+    """What the route of request k over these nodes and links costs."""
+    n, m = problem.network.n_nodes, problem.network.n_links
+    inner, paid = nodes[1:-1], 0.0
+    paid += sum(prices.link[links]) + sum(prices.passed[inner]) + prices.source[nodes[0]] + prices.target[nodes[-1]]
+    places = [*links, *(m + v for v in inner), m + n + nodes[0], m + 2 * n + nodes[-1], m + 3 * n + k]
+    times = collections.Counter(c for i in places for c in prices.cut[prices.at[i] : prices.at[i + 1]].tolist())
+    return paid + sum(prices.pair[c] * (count // 2) for c, count in times.items())
 
 
 def enumerated(document, problem, prices):
@@ -51,19 +67,16 @@ def enumerated(document, problem, prices):
                 continue
             reward = problem.objective.serve_reward
             worth = math.exp(-cost) if problem.objective.kind == "expected-pairs" else reward - cost
-            paid = (
-                sum(prices.link[links]) + sum(prices.passed[inner]) + prices.source[nodes[0]] + prices.target[nodes[-1]]
-            )
-            found.append((problem.weights[k] * worth - paid, tuple(nodes)))
+            found.append((problem.weights[k] * worth - paid_for(problem, prices, k, nodes, links), tuple(nodes)))
         yield sorted(found, reverse=True)
 
 
-def cases(seed, number, **how):
+def cases(seed, number, most_cuts=5, **how):
     rng = random.Random(seed)
     for _ in range(number):
         document = oracle.random_problem(rng, objective=rng.choice(KINDS), **how)
         problem = problem_of(document)
-        prices = drawn_prices(rng, problem)
+        prices = drawn_prices(rng, problem, most_cuts)
         yield rng, problem, prices, list(enumerated(document, problem, prices))
 
 
@@ -121,7 +134,7 @@ def test_following_finds_real_routes_and_bounds_all_of_them(seed):
 @pytest.mark.parametrize("count", [1, 4, PLENTY])
 def test_every_route_above_a_floor(count):
     cut = 0
-    for rng, problem, prices, known in cases(f"all {count}", 120):
+    for rng, problem, prices, known in cases(f"all {count}", 200):
         floor = floors(rng, known) - rng.choice((0.0, 0.05, 0.5))
         priced = Pricer(problem).search(prices, floor, Settings(), effort=ALL, count=count)
         for k, routes in enumerate(known):
@@ -155,10 +168,26 @@ def test_with_few_labels_the_bounds_still_hold():
     assert loose > 5
 
 
+def test_with_more_cuts_than_bits_the_bounds_still_hold():
+    """Cuts without a bit are not paid for while labels grow: prices are too high at most."""
+    loose = 0
+    for rng, problem, prices, known in cases("many cuts", 60, most_cuts=150):
+        for effort in (FOLLOWED, BEST, ALL):
+            floor = floors(rng, known)
+            priced = Pricer(problem).search(prices, floor, Settings(), effort=effort, count=PLENTY)
+            for k, routes in enumerate(known):
+                best = max([price for price, _ in routes], default=floor[k])
+                found = {nodes for _, nodes in listed(priced, k)}
+                assert priced.most[k] >= max(best, floor[k]) - CLOSE
+                assert effort != ALL or {nodes for price, nodes in routes if price > floor[k] + CLOSE} <= found
+                loose += priced.most[k] > max(best, floor[k]) + CLOSE
+    assert loose > 5
+
+
 def test_what_is_remembered_of_worth_changes_no_answer():
     for _rng, problem, prices, _ in cases("cap", 60):
         plain, capped = Pricer(problem), Pricer(problem)
-        free = Prices(*(np.zeros_like(part) for part in prices))
+        free = Prices(*(np.zeros_like(part) for part in prices[:4]))
         none = np.zeros(len(problem.requests))
         capped.cap(capped.search(free, none, Settings(), effort=FOLLOWED).most)
         one, other = (pricer.search(prices, none, Settings(), effort=BEST) for pricer in (plain, capped))
