@@ -36,6 +36,7 @@ _SETTLED = 1e-8  # relative gap at which the relaxation counts as solved
 _CLOSE = 0.02  # or share of the gap to the incumbent
 _PATIENCE = 2  # searches without a new route after which a request is left out until all are searched again
 _WORTHWHILE = 0.25  # share of the new routes of a full search below which the next one is full again
+_PARTIAL = 8  # searches for some requests only, one after the other
 _CUT_ROUNDS = 30  # of cuts over the routes known, before routes are priced again
 _PAYS = 0.1  # share of the gap that cuts, and routes priced with them, must close to be looked for again
 _STEPS = (1 / 64, 1 / 8, 1.0)  # shares of the room within which routes are listed, one after the other
@@ -110,7 +111,7 @@ def _relaxed(
     """
     problem, resources = master.problem, master.resources
     prices = np.zeros(len(resources.capacity)) if relaxed is None else relaxed.price
-    quiet, full, enough = np.zeros(len(problem.requests), np.int64), True, 0.0
+    quiet, full, enough, partial = np.zeros(len(problem.requests), np.int64), True, 0.0, 0
     effort = FOLLOWED if relaxed is None else BEST
     while True:
         among = None if full else np.flatnonzero(quiet < _PATIENCE)
@@ -147,7 +148,8 @@ def _relaxed(
             enough = _WORTHWHILE * len(new)
             if room <= _ROUGH * search.bound or len(new) <= 0.01 * len(quiet):
                 effort = BEST
-        full = len(new) <= enough if not full else not len(new)
+        partial = 0 if full else partial + 1
+        full = len(new) <= enough or partial == _PARTIAL if not full else not len(new)
     return _rounded(search, master, relaxed, settings), relaxed
 
 
