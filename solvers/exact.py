@@ -14,7 +14,8 @@ from qnroute.problem import Problem
 from qnroute.result import PROVEN
 from qnroute.settings import MAX_ROUTES, Answer, Point, Settings
 from qnroute.solvers.column_generation import generate
-from qnroute.solvers.highs import link_selection, solve_matrix
+from qnroute.solvers.highs import solve_matrix
+from qnroute.solvers.link_selection import select_links
 from qnroute.solvers.packing import pack
 from qnroute.solvers.search import Search
 
@@ -34,7 +35,7 @@ def exact(
         Routes listed in all before the arcs take their place.
     """
     if problem.task == "link-selection":
-        return link_selection(problem, settings, threads=threads)
+        return select_links(problem, settings, threads=threads)
     if problem.objective.kind == "link-sum":
         search = pack(problem, settings, max_routes=max_routes, threads=threads)
     else:
