@@ -115,11 +115,6 @@ def path_packing(problem: Problem, settings: Settings, *, threads: int, max_rout
     return _stated_and_solved(problem, settings, "path-packing", threads, max_routes=max_routes)
 
 
-def link_selection(problem: Problem, settings: Settings, *, threads: int) -> Answer:
-    """Method ``exact`` for the task link-selection."""
-    return _stated_and_solved(problem, settings, "link-selection", threads)
-
-
 def _stated_and_solved(problem: Problem, settings: Settings, name: str, threads: int, **listing: int) -> Answer:
     model = stated(problem, name, settings, **listing)
     return answer_of(model, solve_matrix(model.matrix, settings, threads=threads), name)
