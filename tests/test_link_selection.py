@@ -70,11 +70,10 @@ def most_broken(graph, x):
     return most
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_odd_sets_are_found_where_there_are_any_and_hold_for_whole_selections(seed):
-    rng = random.Random(f"odd sets {seed}")
+def test_odd_sets_are_found_where_there_are_any_and_hold_for_whole_selections():
+    rng = random.Random("odd sets")
     cut = 0
-    for _ in range(100):
+    for _ in range(300):
         graph, x = drawn(rng)
         found, whole = broken(graph, x), selections(graph)
         for odd in found:
@@ -82,7 +81,7 @@ def test_odd_sets_are_found_where_there_are_any_and_hold_for_whole_selections(se
             assert (whole[:, odd.links].sum(axis=1) <= odd.most).all()
         assert bool(found) == (most_broken(graph, x) > _LEAST + 1e-5)
         cut += bool(found)
-    assert 5 < cut < 95
+    assert 20 < cut < 280
 
 
 def selected(network, degree, **how):
