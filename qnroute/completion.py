@@ -16,7 +16,8 @@ from numba import njit
 from qnroute.parity import MOST_BITS, used
 from qnroute.paths import _pop, _push
 
-COST, PAID, NOISE, HOPS, MIXED = range(5)
+KINDS = 5
+COST, PAID, NOISE, HOPS, MIXED = range(KINDS)
 FOLLOWED = 4  # routes followed at most: along payments, cost, a tangent and a chord
 SMALLEST = 1e-290  # share of a weight below which worth is nothing
 _NOTHING = 1e-307
@@ -70,6 +71,19 @@ class Asked(NamedTuple):
     everything: bool
 
 
+class Regions(NamedTuple):
+    """Where routes of a request can pass at all, given its floor and the hop limit, as compressed rows.
+
+    Row `row[k]` (-1 where it is not known) lists nodes with the least noise and the fewest hops that are left.
+    """
+
+    row: np.ndarray
+    indptr: np.ndarray
+    node: np.ndarray
+    noise: np.ndarray
+    hops: np.ndarray
+
+
 class Around(NamedTuple):
     """Room for one request at a time: what completion adds at least, and the routes followed."""
 
@@ -107,6 +121,14 @@ def room_around(graph, cuts):
 
 
 @njit(cache=True, nogil=True)
+def longer(array, size):
+    """A copy with more room."""
+    bigger = np.empty(size, array.dtype)
+    bigger[: array.size] = array
+    return bigger
+
+
+@njit(cache=True, nogil=True)
 def cleared(around, which):
     """Forget what is left of one kind."""
     for i in range(around.reached[which]):
@@ -127,7 +149,7 @@ def cost_at(asked, worth):
 
 
 @njit(cache=True, nogil=True)
-def _ball(graph, link_price, node_price, slope, inside, target, radius, around, which):
+def ball(graph, link_price, node_price, slope, inside, target, radius, around, which):
     """Dijkstra from the target up to `radius` over prices + slope * cost, among nodes whose `inside` is finite."""
     dist, touched, key, item = around.left[which], around.touched[which], around.key, around.item
     if not radius >= 0.0 or inside[target] == np.inf:
@@ -202,19 +224,38 @@ def to_beat(around, asked):
 
 
 @njit(cache=True, nogil=True)
-def _within_limits(graph, around, asked, inside):
+def _recalled(around, asked, regions):
+    """Fill what is left of noise and hops from a row of regions; the innermost of them."""
+    row = regions.row[asked.number]
+    start, end = regions.indptr[row], regions.indptr[row + 1]
+    by_noise, by_hops = asked.max_noise < np.inf, asked.max_hops < around.none.size - 1
+    for i in range(start, end):
+        v = regions.node[i]
+        if by_noise:
+            around.left[NOISE, v] = regions.noise[i]
+            around.touched[NOISE, i - start] = v
+        if by_hops:
+            around.left[HOPS, v] = regions.hops[i]
+            around.touched[HOPS, i - start] = v
+    around.reached[NOISE] = end - start if by_noise else 0
+    around.reached[HOPS] = end - start if by_hops else 0
+    return around.left[HOPS] if by_hops else around.left[NOISE]
+
+
+@njit(cache=True, nogil=True)
+def within_limits(graph, around, asked, inside):
     """Bounds on noise and hops that are left, where there are limits; the innermost of them."""
     if asked.max_noise < np.inf:
-        _ball(graph, graph.link_noise, around.none, 0.0, inside, asked.target, asked.max_noise, around, NOISE)
+        ball(graph, graph.link_noise, around.none, 0.0, inside, asked.target, asked.max_noise, around, NOISE)
         inside = around.left[NOISE]
     if asked.max_hops < around.none.size - 1:
-        _ball(graph, around.ones, around.none, 0.0, inside, asked.target, float(asked.max_hops), around, HOPS)
+        ball(graph, around.ones, around.none, 0.0, inside, asked.target, float(asked.max_hops), around, HOPS)
         inside = around.left[HOPS]
     return inside
 
 
 @njit(cache=True, nogil=True)
-def look_around(graph, prices, around, asked):
+def look_around(graph, prices, around, asked, regions):
     """Fill `around` for a request.
 
     Returns an upper bound on the price (ends not paid) of routes of interest, `to_beat` where there are none, and the
@@ -223,21 +264,24 @@ def look_around(graph, prices, around, asked):
     source, target, product = asked.source, asked.target, asked.fall == 0.0
     around.price[:] = -np.inf
     left, inside = around.left, around.none
-    by_worth = product and asked.needed > 0.0  # the narrower search goes first
-    if not by_worth:
-        inside = _within_limits(graph, around, asked, inside)
+    known = regions.row[asked.number] >= 0
+    by_worth = product and asked.needed > 0.0 and not known  # the narrower search goes first
+    if known:
+        inside = _recalled(around, asked, regions)
+    elif not by_worth:
+        inside = within_limits(graph, around, asked, inside)
     top = asked.worth
     if product:
         longest = cost_at(asked, asked.needed)
-        _ball(graph, graph.link_cost, graph.node_cost, 0.0, inside, target, longest, around, COST)
+        ball(graph, graph.link_cost, graph.node_cost, 0.0, inside, target, longest, around, COST)
         inside = left[COST]
         if inside[source] == np.inf:
             return asked.needed, 0.0
         _follow(graph, prices, around, asked, 1)
         top = worth_at(asked, max(asked.cheapest, inside[source]))
     if by_worth:
-        inside = _within_limits(graph, around, asked, inside)
-    _ball(graph, prices.link, prices.passed, asked.fall, inside, target, top - asked.needed, around, PAID)
+        inside = within_limits(graph, around, asked, inside)
+    ball(graph, prices.link, prices.passed, asked.fall, inside, target, top - asked.needed, around, PAID)
     if left[PAID, source] == np.inf:
         return to_beat(around, asked), 0.0
     _follow(graph, prices, around, asked, 0)
@@ -263,7 +307,7 @@ def _mixed(graph, prices, around, asked, inside, bound):
             slope = (worth_at(asked, shortest) - worth_at(asked, longest)) / (longest - shortest)
         cleared(around, MIXED)
         radius = slope * longest + asked.worth - asked.needed
-        _ball(graph, prices.link, prices.passed, slope, inside, asked.target, radius, around, MIXED)
+        ball(graph, prices.link, prices.passed, slope, inside, asked.target, radius, around, MIXED)
         mixed = around.left[MIXED, source]
         if mixed == np.inf:
             return to_beat(around, asked), 0.0

@@ -13,18 +13,19 @@ import numpy as np
 from numba import njit
 
 from qnroute import completion
-from qnroute.completion import Asked, Graph, Prices, cleared, look_around, room_around, worth_at
+from qnroute.completion import Asked, Graph, Prices, cleared, longer, look_around, room_around, worth_at
 from qnroute.costs import closed, path_costs
 from qnroute.errors import SolverError
 from qnroute.fidelity import noise_budget
 from qnroute.labels import forget_labels, grow, room_for_labels
 from qnroute.problem import Problem
+from qnroute.regions import explored, joined, no_regions
 from qnroute.routes import can_end
 from qnroute.settings import Settings
 
 _CHUNK = 64  # requests searched in one go
 FOLLOWED, BEST, ALL = 0, 1, 2  # how hard to look: along a few mixes, to the best route, for every route
-_KINDS = len((completion.COST, completion.PAID, completion.NOISE, completion.HOPS, completion.MIXED))
+_REMEMBERED = 64  # nodes remembered for each node, link and request
 _SHORT = 1e-12  # share of its worth by which the best route followed may miss the bound
 
 
@@ -51,28 +52,21 @@ class _Found(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def _longer(array, size):
-    bigger = np.empty(size, array.dtype)
-    bigger[: array.size] = array
-    return bigger
-
-
-@njit(cache=True, nogil=True)
 def _with_room(found, total, nodes):
     """The same routes, with room for one more of so many nodes after the first `total`."""
     if total == found.request.size:
         found = _Found(
-            _longer(found.request, 2 * total), _longer(found.indptr, 2 * total + 1), found.nodes,
-            _longer(found.price, 2 * total),
+            longer(found.request, 2 * total), longer(found.indptr, 2 * total + 1), found.nodes,
+            longer(found.price, 2 * total),
         )  # fmt: skip
     if found.indptr[total] + nodes > found.nodes.size:
         size = 2 * (found.nodes.size + nodes)
-        found = _Found(found.request, found.indptr, _longer(found.nodes, size), found.price)
+        found = _Found(found.request, found.indptr, longer(found.nodes, size), found.price)
     return found
 
 
 @njit(cache=True, nogil=True)
-def _search(graph, prices, requests, max_hops, effort, count, max_labels, stop):
+def _search(graph, prices, regions, requests, max_hops, effort, count, max_labels, stop):
     """The routes of some requests, one after the other, and what `Priced` says of those not found."""
     around = room_around(graph, prices.pair.size)
     labels = room_for_labels(graph.indptr.size - 1, max_labels, count)
@@ -85,7 +79,7 @@ def _search(graph, prices, requests, max_hops, effort, count, max_labels, stop):
             requests.number[k], requests.source[k], requests.target[k], requests.worth[k], requests.fall[k],
             requests.cheapest[k], requests.max_noise[k], max_hops, requests.floor[k] + ends, effort == ALL,
         )  # fmt: skip
-        bound, slope = look_around(graph, prices, around, asked)
+        bound, slope = look_around(graph, prices, around, asked, regions)
         best = max(asked.needed, around.price.max())
         n_labels = n_grown = 0
         if bound > asked.needed and (asked.everything or (effort == BEST and bound > best + _SHORT * asked.worth)):
@@ -116,7 +110,7 @@ def _search(graph, prices, requests, max_hops, effort, count, max_labels, stop):
                 found.indptr[total + 1] = start + size
                 total += 1
         forget_labels(labels, n_labels)
-        for which in range(_KINDS):
+        for which in range(completion.KINDS):
             cleared(around, which)
     nodes, indptr = found.nodes[: found.indptr[total]].copy(), found.indptr[: total + 1].copy()
     return found.request[:total].copy(), nodes, indptr, found.price[:total].copy(), most, rest
@@ -158,6 +152,7 @@ class Pricer:
         self._unit = 2.0 ** np.clip(np.floor(np.log2(np.abs(self.worth).max(initial=0.0) or 1.0)), -1000, 1000)
         self.noise = np.array([noise_budget(request.min_fidelity) for request in problem.requests], dtype=float)
         self.cheapest = np.zeros(len(self.worth))
+        self.regions = no_regions(len(self.worth))
         self.open = np.array(
             [can_end(problem, s, t) for s, t in zip(problem.sources.tolist(), problem.targets.tolist())], dtype=bool
         )
@@ -190,15 +185,31 @@ class Pricer:
         prices = Prices(link, np.where(closed_to, np.inf, passed), source, target, pair, *prices[5:])
         stop = np.zeros(1, np.uint8)
         how = prices, floor, effort, count, max_labels, stop
-        chunks = [asked[i : i + _CHUNK] for i in range(0, len(asked), _CHUNK)]
+        parts = self._on_all_cores(self._some, asked, how, settings, stop)
+        return None if parts is None else self._gathered(floor, _chunks(asked), parts)
+
+    def _on_all_cores(self, work, asked, how, settings: Settings, stop: np.ndarray) -> list | None:
+        """What `work(some, *how)` gives for requests in chunks; None where time ran out first."""
         with ThreadPoolExecutor(self.workers) as pool:
-            running = [pool.submit(self._some, chunk, *how) for chunk in chunks]
+            running = [pool.submit(work, chunk, *how) for chunk in _chunks(asked)]
             while wait(running, timeout=0.05).not_done:
                 if settings.stopped:
                     stop[0] = 1
-        if stop[0] or settings.stopped:
-            return None
-        return self._gathered(floor, chunks, [part.result() for part in running])
+        return None if stop[0] or settings.stopped else [part.result() for part in running]
+
+    def explore(self, settings: Settings) -> None:
+        """Remember where routes of each request can pass, as far as that fits in memory linear in the network."""
+        if self.problem.rules.max_hops is None and not self.noise[self.open].min(initial=np.inf) < np.inf:
+            return
+        stop, unknown = np.zeros(1, np.uint8), np.flatnonzero(self.open & (self.regions.row < 0))
+        linear = self.graph.indptr.size + self.graph.link_cost.size + len(self.worth)
+        most = max(_REMEMBERED * linear // max(int(self.open.sum()), 1), 1)
+        if parts := self._on_all_cores(self._explored, unknown, (most, stop), settings, stop):
+            self.regions = joined(self.regions, unknown, parts)
+
+    def _explored(self, chunk: np.ndarray, most: int, stop: np.ndarray):
+        asked = (chunk, self.problem.sources[chunk], self.problem.targets[chunk], self.noise[chunk])
+        return explored(self.graph, *asked, self.problem.max_hops, most, stop)
 
     def cap(self, worth: np.ndarray) -> None:
         """Remember that no route of a request is worth more than this, (K,): later searches go less far, or nowhere."""
@@ -207,22 +218,34 @@ class Pricer:
             cost = np.where(self.fall > 0.0, 0.0, np.log(self.worth) - np.log(worth))
         self.cheapest = np.maximum(self.cheapest, cost)
 
+    def renewed(self, problem: Problem) -> Pricer:
+        """For another problem on the same network: what is known of a request is kept, where nothing that it rests on
+        has changed.
+        """
+        new, graph = Pricer(problem, self.workers), self.graph
+        same = problem.max_hops == self.problem.max_hops and np.array_equal(new.graph.link_noise, graph.link_noise)
+        same = same and np.array_equal(np.isinf(new.graph.link_cost), np.isinf(graph.link_cost))
+        if not (same and np.array_equal(np.isinf(new.graph.node_cost), np.isinf(graph.node_cost))):
+            return new
+        number = {asked: k for k, asked in enumerate(self._ends())}
+        before = np.array([number.get(asked, -1) for asked in new._ends()], dtype=np.int64)
+        was = before >= 0
+        new.regions = self.regions._replace(row=np.where(was, self.regions.row[before], -1))
+        if problem.objective.kind == self.problem.objective.kind == "expected-pairs":  # else values fall to nothing
+            new.open &= ~was | self.open[before]
+        return new
+
+    def _ends(self) -> zip:
+        return zip(self.problem.sources.tolist(), self.problem.targets.tolist(), self.noise.tolist())
+
     def _some(self, chunk, prices, floor, effort, count, max_labels, stop):
         if stop[0]:
             return None
         problem, unit = self.problem, self._unit
-        worths = (self.worth / unit, self.fall / unit)
-        columns = (
-            np.arange(len(floor)),
-            problem.sources,
-            problem.targets,
-            *worths,
-            self.cheapest,
-            self.noise,
-            floor / unit,
-        )
+        columns = [np.arange(len(floor)), problem.sources, problem.targets, self.worth / unit, self.fall / unit]
+        columns += [self.cheapest, self.noise, floor / unit]
         requests = _Requests(*(np.ascontiguousarray(column[chunk]) for column in columns))
-        return _search(self.graph, prices, requests, problem.max_hops, effort, count, max_labels, stop)
+        return _search(self.graph, prices, self.regions, requests, problem.max_hops, effort, count, max_labels, stop)
 
     def _gathered(self, floor, chunks, parts) -> Priced:
         most, rest = floor.copy(), floor.copy()
@@ -236,3 +259,7 @@ class Pricer:
         request = np.concatenate([chunk[part[0]] for chunk, part in zip(chunks, parts)])
         nodes, price = (np.concatenate([part[i] for part in parts]) for i in (1, 3))
         return Priced(request, nodes, indptr, price * self._unit, most, rest)
+
+
+def _chunks(asked: np.ndarray) -> list[np.ndarray]:
+    return [asked[i : i + _CHUNK] for i in range(0, len(asked), _CHUNK)]

@@ -139,16 +139,37 @@ def enumerate_routes(
     return _table(problem, found, kept)
 
 
-def table_of(problem: Problem, request: np.ndarray, nodes: np.ndarray, indptr: np.ndarray) -> RouteTable:
-    """Routes given by their nodes as a table; `rest` is 0, and nothing is said of routes that are not there."""
+def table_of(
+    problem: Problem, request: np.ndarray, nodes: np.ndarray, indptr: np.ndarray, routes: np.ndarray | None = None
+) -> RouteTable:
+    """Routes given by their nodes as a table, or those of some numbers; `rest` is 0 and says nothing of others."""
     table = RouteTable(problem, request, nodes, indptr, np.zeros(len(request)), np.zeros(len(problem.requests)))
+    table = table if routes is None else table.taken(routes)
     if problem.objective.kind == "link-sum":
         return replace(table, value=_values(table, table.value))
     costs = path_costs(problem)
     route, link, tail = table.steps
-    passed = np.where(tail == nodes[indptr[:-1]][route], 0.0, costs.node[tail])
+    passed = np.where(tail == table.nodes[table.indptr[:-1]][route], 0.0, costs.node[tail])
     cost = np.bincount(route, weights=costs.link[link] + passed, minlength=len(table))
     return replace(table, value=_values(table, cost))
+
+
+def keeps_limits(table: RouteTable) -> np.ndarray:
+    """(J,) bool: whether each route keeps its request's floor and the hop limit, and could be used and worth it at all.
+
+    Not for link-sum.
+    """
+    problem = table.problem
+    costs = closed(problem, path_costs(problem))
+    route, link, tail = table.steps
+    first = table.nodes[table.indptr[:-1]]
+    cost = np.bincount(route, costs.link[link] + np.where(tail == first[route], 0.0, costs.node[tail]), len(table))
+    noise = np.bincount(route, costs.noise[link], len(table))
+    budget = np.array([noise_budget(request.min_fidelity) for request in problem.requests])[table.request]
+    ends = zip(first.tolist(), table.nodes[table.indptr[1:] - 1].tolist())
+    usable = np.array([can_end(problem, s, t) for s, t in ends], dtype=bool)
+    worth = np.isfinite(cost) & (table.value > 0.0)
+    return usable & worth & (noise <= budget) & (table.hops <= problem.max_hops)
 
 
 def joined(one: RouteTable, other: RouteTable) -> RouteTable:

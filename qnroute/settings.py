@@ -13,6 +13,7 @@ from qnroute.errors import NoAnswer
 if TYPE_CHECKING:
     from qnroute.allocation import Allocation
 
+MOST_PACKED = 20_000  # routes given to an integer solver at once: its presolve minds no time limit, and grows with them
 MAX_ROUTES = 200_000  # routes that a method lists in all, unless told otherwise
 Point = tuple[float, float | None, float | None]
 """Seconds, best objective so far, best bound so far; None where there is none yet."""

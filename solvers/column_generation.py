@@ -15,28 +15,32 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from qnroute.allocation import Allocation
 from qnroute.errors import SolverError
-from qnroute.pricing import ALL, BEST, FOLLOWED, Pricer
+from qnroute.methods import method, solve_with
+from qnroute.pricing import ALL, BEST, FOLLOWED, Priced, Pricer
 from qnroute.problem import Problem
-from qnroute.result import PROVEN
+from qnroute.result import PROVEN, Result
 from qnroute.routes import RouteTable, table_of
-from qnroute.settings import MAX_ROUTES, Answer, Point, Settings
+from qnroute.settings import MAX_ROUTES, MOST_PACKED, Answer, Point, Settings
 from qnroute.solvers.baselines import in_order
 from qnroute.solvers.highs import solve_matrix
-from qnroute.solvers.master import Master, Relaxed, packing
+from qnroute.solvers.master import Master, packing
 from qnroute.solvers.search import Search
 
-MOST_PACKED = 20_000  # columns given to HiGHS at once; its presolve minds no time limit, and grows with them
+NAME = "column-generation"
+_PART = 500  # requests searched at once at first, so that there is soon something to show
 _ROUGH = 0.3  # relative gap of the relaxation up to which a few routes followed are enough
 _SETTLED = 1e-8  # relative gap at which the relaxation counts as solved
 _CLOSE = 0.02  # or share of the gap to the incumbent
 _PATIENCE = 2  # searches without a new route after which a request is left out until all are searched again
 _WORTHWHILE = 0.25  # share of the new routes of a full search below which the next one is full again
 _PARTIAL = 8  # searches for some requests only, one after the other
+_CUTS_BETWEEN = 5  # times that the relaxation is cut between searches for all requests
 _CUT_ROUNDS = 30  # of cuts over the routes known, before routes are priced again
 _PAYS = 0.1  # share of the gap that cuts, and routes priced with them, must close to be looked for again
 _STEPS = (1 / 64, 1 / 8, 1.0)  # shares of the room within which routes are listed, one after the other
@@ -46,10 +50,18 @@ _TINY = 1e-12  # share of its worth by which a route must beat the price of its 
 _ROUNDING = 1e-9  # relative room for rounding in prices and U
 
 
-def column_generation(
-    problem: Problem, settings: Settings, *, workers: int = 0, threads: int = 1, max_routes: int = MAX_ROUTES
-) -> Answer:
-    """Solve to a proven optimum, or to a proven gap.
+def column_generation(problem: Problem, settings: Settings, **options: int) -> Answer:
+    """Solve to a proven optimum, or to a proven gap; the options are those of `ColumnGeneration`."""
+    return ColumnGeneration(problem, **options).run(settings).answer()
+
+
+class ColumnGeneration:
+    """A problem and all that is known of it: routes, cuts, prices and the best allocation, kept between solves.
+
+    >>> solver = ColumnGeneration(problem)
+    >>> result = solver.solve(time_limit=10)
+    >>> solver.update(problem.replace(requests=others))
+    >>> result = solver.solve(time_limit=1)
 
     Parameters
     ----------
@@ -59,191 +71,294 @@ def column_generation(
         Of HiGHS.
     max_routes
         Routes listed at the end to close the gap.
+
+    Raises
+    ------
+    SolverError
+        The objective is link-sum, or the task is not allocation.
     """
-    if problem.objective.kind == "link-sum":
-        raise SolverError("column-generation: link-sum rewards detours, which prices cannot bound; use exact")
-    return generate(problem, settings, workers=workers, threads=threads, max_routes=max_routes).answer()
 
+    def __init__(self, problem: Problem, *, workers: int = 0, threads: int = 1, max_routes: int = MAX_ROUTES):
+        if problem.task != "allocation" or problem.objective.kind == "link-sum":
+            raise SolverError(f"{NAME}: prices cannot bound link-sum, which rewards detours, nor selections; use exact")
+        self.problem = problem
+        self._options = {"workers": workers, "threads": threads, "max_routes": max_routes}
+        self._pricer = Pricer(problem, workers or len(os.sched_getaffinity(0)))
+        self._master = Master(problem)
+        self._search = Search(Allocation(), 0.0)
+        self._begin(Settings())
 
-def generate(problem: Problem, settings: Settings, *, workers: int, threads: int, max_routes: int) -> Search:
-    """The search behind the method."""
-    pricer = Pricer(problem, workers or len(os.sched_getaffinity(0)))
-    master = Master(problem)
-    goal = max(settings.gap, PROVEN / 2)
-    search, relaxed = _relaxed(Search(Allocation(), 0.0), None, master, pricer, settings, goal)
-    while relaxed is not None and not search.closed(goal):
-        before = search.bound
-        relaxed = _cut(relaxed, master, settings)
-        if relaxed is None:
-            break
-        search, relaxed = _relaxed(search, relaxed, master, pricer, settings, goal)
-        if before - search.bound < _PAYS * (search.bound - search.value):
-            break
-    if search.stopped or search.closed(goal) or not len(master.table):
-        return search
-    search, _ = _packing(search, master.table, master, settings, threads)
-    if search.stopped or search.closed(goal):
-        return search
-    return _listed(search, master, pricer, settings, threads, max_routes)
+    def _begin(self, settings: Settings) -> None:
+        self._settings, self._goal, self._relaxed = settings, max(settings.gap, PROVEN / 2), None
+        self._search = replace(self._search, trace=[], stopped=None, open="")
 
+    def solve(self, **common: Any) -> Result:
+        """A checked answer, from where the last one ended; `common` are the settings of `qnroute.solve`."""
+        own = replace(method(NAME), solve=lambda problem, settings, **_: self.run(settings).answer())
+        return solve_with(self.problem, own, self._options, **common)
 
-def _cut(relaxed: Relaxed, master: Master, settings: Settings) -> Relaxed | None:
-    """The relaxation over the routes known with cuts; None where there are none, or time ran out."""
-    cut = 0
-    for _ in range(_CUT_ROUNDS):
-        more = 0 if settings.stopped else master.cut(relaxed.z)
-        if not more:
-            break
-        cut += more
-        relaxed = master.solve(settings)
-        if relaxed is None:
-            return None
-    return relaxed if cut else None
+    def update(self, problem: Problem) -> None:
+        """Go on with another problem on the same nodes and links.
 
+        Probabilities, fidelities, capacities, rules and requests may differ. Routes that are still allowed, cuts, the
+        basis and the best allocation are kept, so that a small change costs little.
 
-def _relaxed(
-    search: Search, relaxed: Relaxed | None, master: Master, pricer: Pricer, settings: Settings, goal: float
-) -> tuple[Search, Relaxed | None]:
-    """The relaxation by pricing, from one over the routes known; None in its place where time ran out.
+        Raises
+        ------
+        SolverError
+            The problem has other nodes or links; make a new solver.
+        """
+        kept = self._search.allocation
+        self._master = self._master.renewed(problem)
+        self._pricer = self._pricer.renewed(problem)
+        self.problem = problem
+        self._search = Search(Allocation(), 0.0)
+        self._search = self._search.better(problem, self._still_fitting(kept))
 
-    Between searches for all requests, which alone give bounds, only those are searched that lately had new routes.
-    The incumbents are routes of high z, then of high density, while they fit.
-    """
-    problem, resources = master.problem, master.resources
-    prices = np.zeros(len(resources.capacity)) if relaxed is None else relaxed.price
-    quiet, full, enough, partial = np.zeros(len(problem.requests), np.int64), True, 0.0, 0
-    effort = FOLLOWED if relaxed is None else BEST
-    while True:
-        among = None if full else np.flatnonzero(quiet < _PATIENCE)
-        asked = prices[resources.requests]
-        floor = np.where(asked > 0.0, asked + _TINY * pricer.worth, 0.0)
-        priced = pricer.search(resources.prices(prices), floor, settings, effort=effort, among=among)
-        if priced is None:
-            return replace(search, stopped=settings.stopped), None
-        if full:
-            if relaxed is None:
-                pricer.cap(priced.most)
-            else:
-                search = _rounded(search, master, relaxed, settings)
-            search = _priced(search, np.maximum(priced.most, 0.0), prices, master)
-        new = master.add(priced.request, priced.nodes, priced.indptr)
-        quiet += 1
-        quiet[new] = 0
-        if not len(new) and full and effort == BEST:
-            break
-        if len(new):
-            first = relaxed is None
-            relaxed = master.solve(settings)
-            if relaxed is None:
-                return replace(search, stopped=settings.stopped), None
-            prices = relaxed.price
-            search = _rounded(search, master, relaxed, settings) if first else search.seen(settings)
-        reached = relaxed.value if relaxed else 0.0
-        room = search.bound - reached
-        if room <= _CLOSE * (reached - search.value):
-            search = _rounded(search, master, relaxed, settings)
-        if room <= max(_SETTLED * search.bound, _CLOSE * (reached - search.value)) or search.closed(goal):
-            break
-        if full:
-            enough = _WORTHWHILE * len(new)
-            if room <= _ROUGH * search.bound or len(new) <= 0.01 * len(quiet):
+    def _still_fitting(self, kept: Allocation) -> Allocation:
+        """As much of an allocation as the problem allows now, the most valuable routes first."""
+        table, index = self._master.table, self.problem.network.index
+        known = {(route.request, tuple(index[v] for v in route.nodes)) for route in kept.routes}
+        ids = [request.id for request in self.problem.requests]
+        bounds = zip(table.request.tolist(), table.indptr[:-1].tolist(), table.indptr[1:].tolist())
+        used = [(ids[k], tuple(table.nodes[start:end].tolist())) in known for k, start, end in bounds]
+        order = np.flatnonzero(used)
+        return in_order(table, order[np.argsort(-table.value[order], kind="stable")], Settings()).allocation
+
+    def run(self, settings: Settings) -> Search:
+        """The search as far as settings allow; interrupted at any point it keeps what it has."""
+        self._begin(settings)
+        try:
+            self._run()
+        except KeyboardInterrupt:  # a second Ctrl-C: what is proven stays proven
+            self._search = replace(self._search, stopped="interrupted")
+        return self._search
+
+    def _run(self) -> None:
+        if len(self._master.table):
+            self._resume()
+        else:
+            self._start()
+        self._relax()
+        if self._going() and len(self._master.table):
+            self._pack_known()
+        if self._going() and len(self._master.table):
+            self._list()
+
+    def _going(self) -> bool:
+        """Whether there is time, and a gap to close."""
+        if self._search.stopped is None and self._settings.stopped:
+            self._search = replace(self._search, stopped=self._settings.stopped)
+        return self._search.stopped is None and not self._search.closed(self._goal)
+
+    def _seen(self, search: Search) -> None:
+        self._search = search.seen(self._settings)
+
+    # --- the relaxation ---
+
+    def _start(self) -> None:
+        """A few routes of every request where nothing costs anything yet, part by part, and what they show at once."""
+        pricer, master = self._pricer, self._master
+        allowed, free = self.problem.most_routes.astype(float), np.zeros(len(master.resources.capacity))
+        best, none = np.maximum(pricer.worth, 0.0), np.zeros(len(pricer.worth))
+        self._seen(self._search.bounded(float(allowed @ best)))
+        for part in np.array_split(np.arange(len(none)), max(-(-len(none) // _PART), 1)):
+            priced = self._priced(free, none, FOLLOWED, part)
+            if priced is None:
+                return
+            best[part] = np.where(pricer.open[part], priced.most[part], 0.0)
+            master.add(priced.request, priced.nodes, priced.indptr)
+            self._search = self._search.proven(float(allowed @ best), best, free)
+            self._rounded()
+        pricer.cap(best)
+        pricer.explore(self._settings)
+        self._solve_master()
+
+    def _resume(self) -> None:
+        """The relaxation over the routes that are known already."""
+        self._solve_master()
+        self._rounded()
+
+    def _priced(self, prices: np.ndarray, floor: np.ndarray, effort: int, among: np.ndarray | None) -> Priced | None:
+        met = self._master.resources.prices(prices)
+        priced = self._pricer.search(met, floor, self._settings, effort=effort, among=among)
+        return priced if self._going() else None
+
+    def _solve_master(self) -> None:
+        self._relaxed = self._master.solve(self._settings)
+
+    def _relax(self) -> None:
+        """Price routes until none improves the relaxation, and cut it as long as that pays.
+
+        Between searches for all requests, which alone give bounds, only those are searched that lately had new routes,
+        and after a cut those whose routes compete.
+        """
+        quiet = np.zeros(len(self.problem.requests), np.int64)
+        effort, full, few, partial, cuts, before = FOLLOWED, True, 0.0, 0, _CUTS_BETWEEN, np.inf
+        if not np.isfinite(self._search.bound):  # resumed: most routes, and cuts, are there
+            effort, full, cuts = BEST, False, 0
+            quiet[:] = self._quiet()
+        while self._going() and self._relaxed is not None:
+            new = self._improve(effort, None if full else np.flatnonzero(quiet < _PATIENCE))
+            if new is None:
+                return
+            quiet += 1
+            quiet[new] = 0
+            done = self._settled() or (full and effort == BEST and not len(new))
+            partial = 0 if full else partial + 1
+            dry = not len(new) if full else len(new) <= few or partial == _PARTIAL
+            if full:
+                few = _WORTHWHILE * len(new)
+            if self._settled(_ROUGH) or len(new) <= 0.01 * len(quiet):
                 effort = BEST
-        partial = 0 if full else partial + 1
-        full = len(new) <= enough or partial == _PARTIAL if not full else not len(new)
-    return _rounded(search, master, relaxed, settings), relaxed
+            if done and before - self._search.bound < _PAYS * (self._search.bound - self._search.value):
+                break
+            if done or (dry and not full and cuts < _CUTS_BETWEEN):
+                before, cuts = (self._search.bound, 0) if done else (before, cuts + 1)
+                if self._cut():
+                    quiet[:], full, partial = self._quiet(), False, 0
+                    continue
+                if done:
+                    break
+            full = dry
+        self._rounded()
 
+    def _quiet(self) -> np.ndarray:
+        """(K,) 0 for requests whose routes compete with one another or others', else so much that they are left out."""
+        return np.where(self._relaxed.price[self._master.resources.requests] > 0.0, 0, _PATIENCE)
 
-def _priced(search: Search, best: np.ndarray, prices: np.ndarray, master: Master) -> Search:
-    """The search with the bound that prices prove, if it is a better one."""
-    capacity, resources = master.resources.capacity, master.resources
-    paid = prices > 0.0
-    paid[resources.requests] = False
-    bound = float(prices[paid] @ capacity[paid] + capacity[resources.requests] @ best)
-    if bound >= search.bound:
-        return search
-    return replace(search, bound=bound, weak=bound, best=best, prices=prices)
-
-
-def _rounded(search: Search, master: Master, relaxed: Relaxed | None, settings: Settings) -> Search:
-    """The search with the routes known tried in order of z, and in order of density alone."""
-    table = master.table
-    if relaxed is None or len(relaxed.z) < len(table):
-        return search.seen(settings)
-    density = -table.value / np.sqrt(table.hops)
-    for first in (-np.round(relaxed.z, 6), np.zeros(len(table))):
-        found = in_order(table, np.lexsort((density, first)), settings)
-        search = search.better(master.problem, found.allocation)
-    return search.seen(settings)
-
-
-def _packing(
-    search: Search, table: RouteTable, master: Master, settings: Settings, threads: int
-) -> tuple[Search, float]:
-    """The best packing of the routes of a table that could improve on the best known, the most promising if too many.
-
-    The second of what is returned bounds all packings of routes of the table.
-    """
-    used, prices = master.resources.used(table), _padded(search, master)
-    short = search.best[table.request] - (table.value - used @ prices)
-    needed = np.flatnonzero(short <= _room(search))
-    whole = len(needed) <= MOST_PACKED
-    if not whole:
-        needed = np.sort(needed[np.argsort(short[needed], kind="stable")[:MOST_PACKED]])
-    part = table.taken(needed)
-
-    def seen(seconds: float, objective: float | None, _: float | None) -> Point:
-        return seconds, max(search.value, objective or 0.0), search.bound
-
-    program = packing(part, used[needed], master.resources.capacity)
-    outcome = solve_matrix(program, settings.through(seen), threads=threads)
-    trace = [*search.trace, *(seen(*point) for point in outcome.trace)]
-    search = replace(search, trace=trace, stopped=outcome.stopped)
-    if outcome.values is not None:
-        search = search.better(master.problem, part.allocation(np.rint(outcome.values).astype(np.int64)))
-    bound = max(outcome.bound, search.value) if whole else np.inf
-    return search.seen(settings), bound
-
-
-def _room(search: Search) -> float:
-    """How far a route's price may fall short of its request's best one in anything better than what is known."""
-    return search.weak - search.value + _ROUNDING * abs(search.weak)
-
-
-def _padded(search: Search, master: Master) -> np.ndarray:
-    """(R,) prices of the bound, 0 for cuts that are newer and for requests."""
-    prices = np.zeros(len(master.resources.capacity))
-    prices[: len(search.prices)] = search.prices
-    prices[master.resources.requests] = 0.0
-    return prices
-
-
-def _listed(
-    search: Search, master: Master, pricer: Pricer, settings: Settings, threads: int, max_routes: int
-) -> Search:
-    """List the routes that could still matter, those nearest to their request's best price first, and pack them."""
-    problem, best, prices = master.problem, search.best, master.resources.prices(_padded(search, master))
-    goal, rounding = max(settings.gap, PROVEN / 2), _ROUNDING * abs(search.weak)
-    for step in _STEPS:
-        within = step * (search.weak - search.value) + rounding
-        floor = best - within
-        near = pricer.search(prices, floor, settings, effort=FOLLOWED)
-        if near is None:
-            return replace(search, stopped=settings.stopped)
-        among = np.flatnonzero(near.most > floor)
-        share = max(len(among), 1)
-        priced = pricer.search(
-            prices, floor, settings, effort=ALL, among=among, count=max(max_routes // share, 1),
-            max_labels=min(max(_LABELS // share, _FEWEST_LABELS), _MOST_LABELS),
-        )  # fmt: skip
+    def _improve(self, effort: int, among: np.ndarray | None) -> np.ndarray | None:
+        """Price the routes of some requests, or all; gives the requests of new routes, None where time ran out."""
+        prices = self._relaxed.price
+        asked = prices[self._master.resources.requests]
+        floor = np.where(asked > 0.0, asked + _TINY * self._pricer.worth, 0.0)
+        priced = self._priced(prices, floor, effort, among)
         if priced is None:
-            return replace(search, stopped=settings.stopped)
-        cut = priced.rest > floor + rounding
-        left_out = float((best - priced.rest)[cut].min(initial=within))
-        table = table_of(problem, priced.request, priced.nodes, priced.indptr)
-        search, bound = _packing(search, table, master, settings, threads)
-        search = search.bounded(max(bound, search.value, search.weak - left_out)).seen(settings)
-        if search.stopped or search.closed(goal):
-            return search
-        if cut.any():
-            return replace(search, open=f"{cut.sum()} requests have more useful routes than were listed")
-    return replace(search, open="the integer program left a gap")
+            return None
+        if among is None:
+            self._rounded()
+            self._bound(np.maximum(priced.most, 0.0), prices)
+        new = self._master.add(priced.request, priced.nodes, priced.indptr)
+        if len(new):
+            self._solve_master()
+            self._seen(self._search)
+        if self._settled():  # with an older incumbent it might only seem so
+            self._rounded()
+        return new
+
+    def _settled(self, share: float = _SETTLED) -> bool:
+        """Whether the bound is so near to the relaxation that pricing more would hardly lower it."""
+        if self._relaxed is None or not np.isfinite(self._search.bound):
+            return False
+        room = self._search.bound - self._relaxed.value
+        return room <= max(share * self._search.bound, _CLOSE * (self._relaxed.value - self._search.value))
+
+    def _bound(self, best: np.ndarray, prices: np.ndarray) -> None:
+        """Take the bound that prices prove, if it is a better one."""
+        capacity, resources = self._master.resources.capacity, self._master.resources
+        paid = prices > 0.0
+        paid[resources.requests] = False
+        bound = float(prices[paid] @ capacity[paid] + capacity[resources.requests] @ best)
+        self._search = self._search.proven(bound, best, prices)
+
+    def _rounded(self) -> None:
+        """Try the routes known in order of z, and in order of density alone, while they fit."""
+        table = self._master.table
+        density = -table.value / np.sqrt(table.hops)
+        orders = [density]
+        if self._relaxed is not None and len(self._relaxed.z) == len(table):
+            orders.append(-np.round(self._relaxed.z, 6))
+        for first in orders:
+            found = in_order(table, np.lexsort((density, first)), self._settings)
+            self._search = self._search.better(self.problem, found.allocation)
+        self._seen(self._search)
+
+    def _cut(self) -> bool:
+        """Cut the relaxation over the routes known; whether it could be."""
+        cut = 0
+        for _ in range(_CUT_ROUNDS):
+            more = self._master.cut(self._relaxed.z) if self._going() else 0
+            if not more:
+                break
+            cut += more
+            self._solve_master()
+            if self._relaxed is None:
+                return False
+        return cut > 0
+
+    # --- whole routes ---
+
+    def _pack_known(self) -> None:
+        table, prices = self._master.table, self._prices()
+        short = self._search.best[table.request] - (table.value - self._master.used @ prices)
+        needed = self._needed(short)
+        self._pack(table.taken(needed))
+
+    def _needed(self, short: np.ndarray) -> np.ndarray:
+        """Routes that could improve on the best known, given what each falls short of; the nearest if too many."""
+        room = self._search.weak - self._search.value + _ROUNDING * abs(self._search.weak)
+        needed = np.flatnonzero(short <= room)
+        if len(needed) <= MOST_PACKED:
+            return needed
+        return np.sort(needed[np.argsort(short[needed], kind="stable")[:MOST_PACKED]])
+
+    def _pack(self, table: RouteTable) -> float:
+        """Pack routes; gives the bound on all packings of them."""
+        start = self._search
+
+        def seen(seconds: float, objective: float | None, _: float | None) -> Point:
+            return seconds, max(start.value, objective or 0.0), start.bound
+
+        resources = self._master.resources
+        program = packing(table, resources.used(table), resources.capacity)
+        outcome = solve_matrix(program, self._settings.through(seen), threads=self._options["threads"])
+        search = replace(start, trace=[*start.trace, *(seen(*point) for point in outcome.trace)])
+        if outcome.values is not None:
+            search = search.better(self.problem, table.allocation(np.rint(outcome.values).astype(np.int64)))
+        self._seen(replace(search, stopped=outcome.stopped))
+        return max(outcome.bound, search.value)
+
+    def _prices(self) -> np.ndarray:
+        """(R,) prices of the bound, 0 for cuts that are newer and for requests."""
+        prices = np.zeros(len(self._master.resources.capacity))
+        prices[: len(self._search.prices)] = self._search.prices
+        prices[self._master.resources.requests] = 0.0
+        return prices
+
+    def _listed(self, prices: np.ndarray, floor: np.ndarray, among: np.ndarray) -> Priced | None:
+        """Every route above the floors, as far as there is room for all."""
+        share, most = max(len(among), 1), self._options["max_routes"]
+        priced = self._pricer.search(
+            self._master.resources.prices(prices), floor, self._settings, effort=ALL, among=among,
+            count=max(most // share, 1), max_labels=min(max(_LABELS // share, _FEWEST_LABELS), _MOST_LABELS),
+        )  # fmt: skip
+        return priced if self._going() else None
+
+    def _list(self) -> None:
+        """List the routes that could still matter, those nearest to their request's best price first, and pack them."""
+        best, prices = self._search.best, self._prices()
+        rounding = _ROUNDING * abs(self._search.weak)
+        for step in _STEPS:
+            within = step * (self._search.weak - self._search.value) + rounding
+            floor = best - within
+            near = self._priced(prices, floor, FOLLOWED, None)
+            priced = None if near is None else self._listed(prices, floor, np.flatnonzero(near.most > floor))
+            if priced is None:
+                return
+            cut = priced.rest > floor + rounding
+            left_out = float((best - priced.rest)[cut].min(initial=within))
+            short = best[priced.request] - priced.price
+            needed = self._needed(short)
+            if len(needed) == MOST_PACKED:
+                left_out = min(left_out, float(short[needed].max()))
+            table = table_of(self.problem, priced.request, priced.nodes, priced.indptr, needed)
+            bound = self._pack(table)
+            self._seen(self._search.bounded(max(bound, self._search.value, self._search.weak - left_out)))
+            if not self._going():
+                return
+            if cut.any():
+                self._search = replace(
+                    self._search, open=f"{cut.sum()} requests have more useful routes than were listed"
+                )
+                return
+        self._search = replace(self._search, open="the integer program left a gap")

@@ -13,7 +13,7 @@ from qnroute.models.link_flow import LinkFlow, copies
 from qnroute.problem import Problem
 from qnroute.result import PROVEN
 from qnroute.settings import MAX_ROUTES, Answer, Point, Settings
-from qnroute.solvers.column_generation import generate
+from qnroute.solvers.column_generation import ColumnGeneration
 from qnroute.solvers.highs import solve_matrix
 from qnroute.solvers.link_selection import select_links
 from qnroute.solvers.packing import pack
@@ -39,7 +39,8 @@ def exact(
     if problem.objective.kind == "link-sum":
         search = pack(problem, settings, max_routes=max_routes, threads=threads)
     else:
-        search = generate(problem, settings, workers=workers, threads=threads, max_routes=max_routes)
+        solver = ColumnGeneration(problem, workers=workers, threads=threads, max_routes=max_routes)
+        search = solver.run(settings)
     search = replace(search, stopped=search.stopped or (settings.stopped if search.open else None))
     if search.stopped or not search.open or search.closed(max(settings.gap, PROVEN)):
         return replace(search, open="").answer()

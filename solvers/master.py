@@ -16,7 +16,7 @@ import scipy.sparse as sparse
 from qnroute.errors import SolverError
 from qnroute.models.linear import Matrix
 from qnroute.problem import Problem
-from qnroute.routes import RouteTable, joined, table_of
+from qnroute.routes import RouteTable, joined, keeps_limits, table_of
 from qnroute.settings import Settings
 from qnroute.solvers.cuts import zero_half
 from qnroute.solvers.highs import RELIABLE, run
@@ -118,15 +118,93 @@ class Master:
 
     def cut(self, z: np.ndarray) -> int:
         """Add cuts that an optimum breaks; how many there are."""
-        plain = self.resources.requests.stop
+        plain = self.resources.plain
         summed = zero_half(self.used[:, :plain], self.resources.capacity[:plain], z)
+        self._take(summed)
+        return len(summed)
+
+    def _take(self, summed: list[np.ndarray]) -> None:
         if summed:
-            before = len(self._row)
+            since = len(self._row) - self.resources.plain
             self.resources.add_cuts(summed)
-            new = self.resources.halved(self.used, since=before - plain)
+            new = self.resources.halved(self.used, since=since)
             self.used = sparse.csr_array(sparse.hstack([self.used, new], format="csr"))
             self._row = np.concatenate([self._row, np.full(len(summed), -1)])
-        return len(summed)
+
+    def renewed(self, problem: Problem) -> Master:
+        """A master for another problem on the same nodes and links: routes still allowed, cuts and the basis are kept.
+
+        Raises
+        ------
+        SolverError
+            The nodes or links are others.
+        """
+        was, now = self.problem.network, problem.network
+        same = was.node_ids == now.node_ids and np.array_equal(was.source, now.source)
+        if not (same and np.array_equal(was.target, now.target)):
+            raise SolverError("update: the problem has other nodes or links; make a new solver")
+        new = Master(problem)
+        table, origin = _asked_again(self.table, problem)
+        fine = np.flatnonzero(keeps_limits(table))
+        table = table.taken(fine)
+        new.add(table.request, table.nodes, table.indptr)
+        place = self._places(new)
+        new._take([place[each] for each in self.resources.cuts if (place[each] >= 0).all()])
+        place = self._places(new)
+        rows = place[self._rows]
+        new._add_rows(np.unique(rows[(rows >= 0) & (new._row[rows] < 0)]))
+        new._start_from(self, rows, origin[fine])
+        return new
+
+    def _places(self, new: Master) -> np.ndarray:
+        """The number in a renewed master of each resource and cut here; -1 where it has gone or has no limit there."""
+        place = np.arange(len(self._row))
+        block, index = self.resources.requests, new.problem.request_index
+        place[block] = [index.get(request.id, -1 - block.start) + block.start for request in self.problem.requests]
+        gone = place[: block.stop] < 0
+        gone |= ~np.isfinite(new.resources.capacity[np.where(gone, 0, place[: block.stop])])
+        place[: block.stop][gone] = -1
+        kept = np.array([(place[each] >= 0).all() for each in self.resources.cuts], dtype=bool)
+        place[block.stop :] = np.where(kept, new.resources.plain + np.cumsum(kept) - 1, -1)
+        return place
+
+    def _start_from(self, old: Master, rows: np.ndarray, origin: np.ndarray) -> None:
+        """Begin where another master ended: `rows` here of its resources, `origin` there of the routes here."""
+        basis, before = highspy.HighsBasis(), old._highs.getBasis()
+        if not before.valid:
+            return
+        kinds, columns, statuses = highspy.HighsBasisStatus, list(before.col_status), list(before.row_status)
+        column = [columns[j] if j >= 0 else kinds.kLower for j in origin.tolist()]
+        status = {row: statuses[i] for i, row in enumerate(rows.tolist()) if row >= 0}
+        basis.col_status = column
+        basis.row_status = [status.get(resource, kinds.kBasic) for resource in self._rows]
+        basis.valid, basis.alien = True, True  # it may not be one: HiGHS mends it
+        self._highs.setBasis(basis)
+
+
+def _asked_again(table: RouteTable, problem: Problem) -> tuple[RouteTable, np.ndarray]:
+    """The routes of a table for all requests of another problem between the same nodes, with their numbers there.
+
+    The number is -1 where a route served another request.
+    """
+    before: dict[tuple[int, int], list[int]] = {}
+    for j, ends in enumerate(zip(table.nodes[table.indptr[:-1]].tolist(), table.nodes[table.indptr[1:] - 1].tolist())):
+        before.setdefault(ends, []).append(j)
+    ids = [table.problem.requests[k].id for k in table.request.tolist()]
+    request, origin, number = [], [], []
+    for k, ends in enumerate(zip(problem.sources.tolist(), problem.targets.tolist())):
+        own = problem.requests[k].id
+        seen: dict[bytes, int] = {}
+        for j in before.get(ends, ()):
+            key = table.nodes[table.indptr[j] : table.indptr[j + 1]].tobytes()
+            if key not in seen or ids[j] == own:
+                seen[key] = j
+        request += [k] * len(seen)
+        origin += seen.values()
+        number += [j if ids[j] == own else -1 for j in seen.values()]
+    kept = table.taken(np.array(origin, dtype=np.int64))
+    routes = table_of(problem, np.array(request, dtype=np.int64), kept.nodes, kept.indptr)
+    return routes, np.array(number, dtype=np.int64)
 
 
 def packing(table: RouteTable, used: sparse.csr_array, capacity: np.ndarray) -> Matrix:

@@ -10,12 +10,11 @@ from qnroute.allocation import value
 from qnroute.models.path_packing import PathPacking
 from qnroute.problem import Problem
 from qnroute.routes import RouteTable, enumerate_routes
-from qnroute.settings import Point, Settings
+from qnroute.settings import MOST_PACKED, Point, Settings
 from qnroute.solvers.baselines import densest_first
 from qnroute.solvers.highs import solve_matrix
 from qnroute.solvers.search import Search
 
-MOST_PACKED = 20_000  # columns given to HiGHS at once; its presolve minds no time limit, and grows with them
 _FEW = 32  # routes of each request packed where all are too many
 
 

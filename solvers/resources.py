@@ -28,6 +28,7 @@ class Resources:
     ----------
     capacity : (R,) infinite where there is no limit
     requests : which columns are the requests'
+    plain : number of columns before those of cuts
     """
 
     def __init__(self, problem: Problem):
@@ -42,6 +43,7 @@ class Resources:
         parts = (network.channels.astype(float), memory, passing, degree, problem.most_routes.astype(float))
         self.capacity = np.concatenate(parts)
         self.requests = slice(m + 3 * n, m + 3 * n + k)
+        self.plain = self.requests.stop
         self._of_place = self._resources_of_places()
         self._summed = sparse.csr_array((0, len(self.capacity)))
 
@@ -76,10 +78,15 @@ class Resources:
 
     def halved(self, plain: sparse.csr_array, since: int = 0) -> sparse.csr_array:
         """(J, C) how much of each cut, from number `since` on, routes use that use so much of resources."""
-        cuts = sparse.csr_array(plain[:, : self._summed.shape[1]] @ self._summed[since:].T)
+        cuts = sparse.csr_array(plain[:, : self.plain] @ self._summed[since:].T)
         cuts.data = np.floor(cuts.data / 2.0)
         cuts.eliminate_zeros()
         return cuts
+
+    @property
+    def cuts(self) -> list[np.ndarray]:
+        """The resources of each cut."""
+        return np.split(self._summed.indices, self._summed.indptr[1:-1]) if self._summed.shape[0] else []
 
     def add_cuts(self, summed: list[np.ndarray]) -> None:
         """Append cuts, each given by the numbers of its resources."""
@@ -92,7 +99,7 @@ class Resources:
 
     def prices(self, price: np.ndarray) -> Prices:
         """Prices (R,) of resources and cuts, as routes meet them; those of requests are left to whoever asks."""
-        n, m, plain = self.n, self.m, self._summed.shape[1]
+        n, m, plain = self.n, self.m, self.plain
         own = np.array(price[:plain])
         own[self.requests] = 0.0
         active = np.flatnonzero(price[plain:] > 0.0)

@@ -35,6 +35,10 @@ class Search:
         worth = value(problem, found)
         return replace(self, allocation=found, value=worth) if worth > self.value else self
 
+    def proven(self, bound: float, best: np.ndarray, prices: np.ndarray) -> Search:
+        """With the bound that prices prove, if it is a better one."""
+        return replace(self, bound=bound, weak=bound, best=best, prices=prices) if bound < self.bound else self
+
     def bounded(self, bound: float) -> Search:
         """With a bound that is no worse."""
         return replace(self, bound=min(self.bound, bound))
