@@ -19,7 +19,7 @@ from qnroute.errors import SolverError
 from qnroute.fidelity import noise_budget
 from qnroute.labels import forget_labels, grow, room_for_labels
 from qnroute.problem import Problem
-from qnroute.regions import explored, joined, no_regions
+from qnroute.regions import explored, no_regions, with_rows
 from qnroute.routes import can_end
 from qnroute.settings import Settings
 
@@ -130,6 +130,25 @@ class Priced(NamedTuple):
     most: np.ndarray
     rest: np.ndarray
 
+    def of(self, requests: np.ndarray) -> Priced:
+        """Only the routes of these requests."""
+        wanted = np.zeros(len(self.most), dtype=bool)
+        wanted[requests] = True
+        kept, lengths = wanted[self.request], np.diff(self.indptr)
+        indptr = np.concatenate([[0], np.cumsum(lengths[kept])])
+        nodes = self.nodes[np.repeat(kept, lengths)]
+        return self._replace(request=self.request[kept], nodes=nodes, indptr=indptr, price=self.price[kept])
+
+
+def joined(parts: list[Priced]) -> Priced:
+    """The routes of several searches of different requests, with the bounds of the last one."""
+    offsets = np.cumsum([0, *(len(part.nodes) for part in parts)])
+    indptr = np.concatenate([[0], *(part.indptr[1:] + offset for part, offset in zip(parts, offsets.tolist()))])
+    request, nodes, price = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("request", "nodes", "price")
+    )
+    return parts[-1]._replace(request=request, nodes=nodes, indptr=indptr, price=price)
+
 
 class Pricer:
     """Prices the routes of a problem's requests, on several cores; the answer is the same however many.
@@ -205,7 +224,7 @@ class Pricer:
         linear = self.graph.indptr.size + self.graph.link_cost.size + len(self.worth)
         most = max(_REMEMBERED * linear // max(int(self.open.sum()), 1), 1)
         if parts := self._on_all_cores(self._explored, unknown, (most, stop), settings, stop):
-            self.regions = joined(self.regions, unknown, parts)
+            self.regions = with_rows(self.regions, unknown, parts)
 
     def _explored(self, chunk: np.ndarray, most: int, stop: np.ndarray):
         asked = (chunk, self.problem.sources[chunk], self.problem.targets[chunk], self.noise[chunk])

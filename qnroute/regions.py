@@ -31,7 +31,7 @@ def no_regions(count: int) -> Regions:
     return Regions(np.full(count, -1), np.zeros(1, np.int64), np.zeros(0, np.int32), none, none)
 
 
-def joined(known: Regions, requests: np.ndarray, parts: list[tuple[np.ndarray, ...]]) -> Regions:
+def with_rows(known: Regions, requests: np.ndarray, parts: list[tuple[np.ndarray, ...]]) -> Regions:
     """With more rows, as `explored` gives them for these requests part by part; empty ones stay unknown."""
     sizes = np.concatenate([np.diff(part[0]) for part in parts])
     row = known.row.copy()
@@ -60,7 +60,7 @@ def _region(graph, around, asked):
 
 @njit(cache=True, nogil=True)
 def explored(graph, number, source, target, max_noise, max_hops, most, stop):
-    """Rows of `Regions` for some requests: offsets, nodes, noise, hops; empty where there are more than `most` nodes."""
+    """Rows of `Regions` for some requests: offsets, nodes, noise, hops; empty where there are over `most` nodes."""
     around = room_around(graph, 0)
     indptr = np.zeros(source.size + 1, np.int64)
     node, noise, hops = np.empty(0, np.int32), np.empty(0), np.empty(0)

@@ -22,14 +22,14 @@ import numpy as np
 from qnroute.allocation import Allocation
 from qnroute.errors import SolverError
 from qnroute.methods import method, solve_with
-from qnroute.pricing import ALL, BEST, FOLLOWED, Priced, Pricer
+from qnroute.pricing import ALL, BEST, FOLLOWED, Priced, Pricer, joined
 from qnroute.problem import Problem
 from qnroute.result import PROVEN, Result
 from qnroute.routes import RouteTable, table_of
 from qnroute.settings import MAX_ROUTES, MOST_PACKED, Answer, Point, Settings
-from qnroute.solvers.baselines import in_order
 from qnroute.solvers.highs import solve_matrix
 from qnroute.solvers.master import Master, packing
+from qnroute.solvers.rounding import filled
 from qnroute.solvers.search import Search
 
 NAME = "column-generation"
@@ -46,6 +46,7 @@ _PAYS = 0.1  # share of the gap that cuts, and routes priced with them, must clo
 _STEPS = (1 / 64, 1 / 8, 1.0)  # shares of the room within which routes are listed, one after the other
 _LABELS = 20_000_000  # partial paths held at most while routes are listed
 _FEWEST_LABELS, _MOST_LABELS = 2_000, 500_000  # of one request
+_MORE = 8  # times as many for requests that need more
 _TINY = 1e-12  # share of its worth by which a route must beat the price of its request
 _ROUNDING = 1e-9  # relative room for rounding in prices and U
 
@@ -80,7 +81,7 @@ class ColumnGeneration:
 
     def __init__(self, problem: Problem, *, workers: int = 0, threads: int = 1, max_routes: int = MAX_ROUTES):
         if problem.task != "allocation" or problem.objective.kind == "link-sum":
-            raise SolverError(f"{NAME}: prices cannot bound link-sum, which rewards detours, nor selections; use exact")
+            raise SolverError(f"{NAME}: is for allocations, and not for link-sum: link-sum rewards detours; use exact")
         self.problem = problem
         self._options = {"workers": workers, "threads": threads, "max_routes": max_routes}
         self._pricer = Pricer(problem, workers or len(os.sched_getaffinity(0)))
@@ -113,17 +114,17 @@ class ColumnGeneration:
         self._pricer = self._pricer.renewed(problem)
         self.problem = problem
         self._search = Search(Allocation(), 0.0)
-        self._search = self._search.better(problem, self._still_fitting(kept))
+        self._take(self._of(kept))
 
-    def _still_fitting(self, kept: Allocation) -> Allocation:
-        """As much of an allocation as the problem allows now, the most valuable routes first."""
+    def _of(self, kept: Allocation) -> np.ndarray:
+        """The routes known that an allocation uses, the most valuable ones first."""
         table, index = self._master.table, self.problem.network.index
         known = {(route.request, tuple(index[v] for v in route.nodes)) for route in kept.routes}
         ids = [request.id for request in self.problem.requests]
         bounds = zip(table.request.tolist(), table.indptr[:-1].tolist(), table.indptr[1:].tolist())
         used = [(ids[k], tuple(table.nodes[start:end].tolist())) in known for k, start, end in bounds]
         order = np.flatnonzero(used)
-        return in_order(table, order[np.argsort(-table.value[order], kind="stable")], Settings()).allocation
+        return order[np.argsort(-table.value[order], kind="stable")]
 
     def run(self, settings: Settings) -> Search:
         """The search as far as settings allow; interrupted at any point it keeps what it has."""
@@ -269,9 +270,15 @@ class ColumnGeneration:
         if self._relaxed is not None and len(self._relaxed.z) == len(table):
             orders.append(-np.round(self._relaxed.z, 6))
         for first in orders:
-            found = in_order(table, np.lexsort((density, first)), self._settings)
-            self._search = self._search.better(self.problem, found.allocation)
+            self._take(np.lexsort((density, first)))
         self._seen(self._search)
+
+    def _take(self, order: np.ndarray) -> None:
+        """Take the routes known in this order while they fit, if that is better than the best allocation."""
+        table, resources = self._master.table, self._master.resources
+        times = filled(self._master.used, resources.capacity, order)
+        if table.value @ times > self._search.value:
+            self._search = self._search.better(self.problem, table.allocation(times))
 
     def _cut(self) -> bool:
         """Cut the relaxation over the routes known; whether it could be."""
@@ -325,14 +332,26 @@ class ColumnGeneration:
         prices[self._master.resources.requests] = 0.0
         return prices
 
-    def _listed(self, prices: np.ndarray, floor: np.ndarray, among: np.ndarray) -> Priced | None:
-        """Every route above the floors, as far as there is room for all."""
-        share, most = max(len(among), 1), self._options["max_routes"]
-        priced = self._pricer.search(
-            self._master.resources.prices(prices), floor, self._settings, effort=ALL, among=among,
-            count=max(most // share, 1), max_labels=min(max(_LABELS // share, _FEWEST_LABELS), _MOST_LABELS),
-        )  # fmt: skip
-        return priced if self._going() else None
+    def _listed(self, prices: np.ndarray, floor: np.ndarray, near: Priced) -> Priced | None:
+        """Every route above the floors, as far as there is room: little for each at first, more for those in need."""
+        met, most = self._master.resources.prices(prices), self._options["max_routes"]
+        among, rest, labels = np.flatnonzero(near.most > floor), floor.copy(), _FEWEST_LABELS
+        parts = [near.of(among[:0])]
+        while len(among):
+            share = min(_LABELS // len(among), _MOST_LABELS)
+            last = labels * _MORE >= share
+            priced = self._pricer.search(
+                met, floor, self._settings, effort=ALL, among=among, count=max(most // len(among), 1),
+                max_labels=max(share, _FEWEST_LABELS) if last else labels,
+            )  # fmt: skip
+            if priced is None or not self._going():
+                return None
+            cut = among[priced.rest[among] > floor[among] + _ROUNDING * abs(self._search.weak)]
+            rest[among] = priced.rest[among]
+            parts.append(priced.of(np.setdiff1d(among, cut) if not last else among))
+            most = max(most - len(parts[-1].request), 0)
+            among, labels = (cut if not last else cut[:0]), labels * _MORE
+        return joined(parts)._replace(rest=rest)
 
     def _list(self) -> None:
         """List the routes that could still matter, those nearest to their request's best price first, and pack them."""
@@ -341,8 +360,8 @@ class ColumnGeneration:
         for step in _STEPS:
             within = step * (self._search.weak - self._search.value) + rounding
             floor = best - within
-            near = self._priced(prices, floor, FOLLOWED, None)
-            priced = None if near is None else self._listed(prices, floor, np.flatnonzero(near.most > floor))
+            near = self._priced(prices, floor, BEST, None)
+            priced = None if near is None else self._listed(prices, floor, near)
             if priced is None:
                 return
             cut = priced.rest > floor + rounding

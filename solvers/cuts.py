@@ -29,6 +29,8 @@ def zero_half(used: sparse.csr_array, capacity: np.ndarray, z: np.ndarray) -> li
         (J, R) amounts and (R,) limits, whole numbers.
     """
     routes = np.flatnonzero(z > _IN_USE)
+    if (np.abs(z[routes] - np.rint(z[routes])) < _IN_USE).all():
+        return []
     columns = sparse.csc_array(used[routes])
     slack = capacity - columns.T @ z[routes]
     tight = np.flatnonzero(slack < _SLACK)
@@ -39,8 +41,11 @@ def zero_half(used: sparse.csr_array, capacity: np.ndarray, z: np.ndarray) -> li
     found: dict[frozenset[int], float] = {}
     rng = np.random.default_rng(0)
     for turn in range(_ROUNDS):
+        before = len(found)
         order = np.argsort(-(z[routes] + (0.2 * rng.random(len(routes)) if turn else 0.0)), kind="stable")
         _eliminate(odd.copy(), slack.copy(), right.copy(), z[routes], order, rng, found)
+        if len(found) == before:
+            break
     return _spread(found, tight)
 
 

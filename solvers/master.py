@@ -100,6 +100,8 @@ class Master:
     def solve(self, settings: Settings) -> Relaxed | None:
         """The optimum over the routes known, all resources and cuts kept; None where time ran out first."""
         highs = self._highs
+        if not len(self.table):
+            return Relaxed(0.0, np.zeros(0), np.zeros(len(self._row)))
         while True:
             run(highs, settings)
             if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:

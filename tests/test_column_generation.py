@@ -20,7 +20,9 @@ from qnroute.pricing import BEST, Pricer
 from qnroute.routes import enumerate_all
 from qnroute.settings import Settings
 from qnroute.solvers import column_generation
-from qnroute.solvers.master import Master, Resources
+from qnroute.solvers.column_generation import ColumnGeneration
+from qnroute.solvers.master import Master
+from qnroute.solvers.resources import Resources
 
 CLOSE = 1e-7
 METHOD = "column-generation"
@@ -42,7 +44,7 @@ def priced_problems(rng, number):
 def limited(monkeypatch, rng):
     choices = {
         "_PATIENCE": (1, 2), "_WORTHWHILE": (0.0, 0.5), "_STEPS": ((1.0,), (0.01, 0.2, 1.0)), "_ROUGH": (0.0, 9.0),
-        "_CUT_ROUNDS": (0, 1, 30), "_CLOSE": (0.0, 0.5),
+        "_CUT_ROUNDS": (0, 1, 30), "_CLOSE": (0.0, 0.5), "_PARTIAL": (1, 8), "_CUTS_BETWEEN": (1, 5), "_PART": (2, 500),
     }  # fmt: skip
     for name, options in choices.items():
         monkeypatch.setattr(column_generation, name, rng.choice(options))
@@ -104,10 +106,12 @@ def test_the_bound_of_the_relaxation_is_that_of_all_routes(monkeypatch):
         model = PathPacking(problem, enumerate_all(problem, max_routes=100_000))
         if not model.n_columns:
             continue
-        master, pricer = Master(problem), Pricer(problem)
-        start = column_generation.Search(qn.Allocation(), 0.0)
         monkeypatch.setattr(column_generation, "_CLOSE", close := rng.choice((0.0, 0.02)))
-        found = column_generation._relaxed(start, None, master, pricer, Settings(), 0.0)[0]
+        monkeypatch.setattr(column_generation, "_CUT_ROUNDS", 0)
+        solver = ColumnGeneration(problem)
+        solver._start()
+        solver._relax()
+        found = solver._search
         highs = model.to_highs()
         n = model.n_columns
         highs.changeColsIntegrality(n, np.arange(n, dtype=np.int32), np.zeros(n, dtype=np.uint8))
@@ -161,6 +165,72 @@ def test_the_price_of_a_route_is_its_value_less_what_it_uses():
             names = tuple(problem.network.node_ids[v] for v in priced.nodes[priced.indptr[j] : priced.indptr[j + 1]])
             i = known[(*names, k)]
             assert priced.price[j] == pytest.approx(master.table.value[i] - paid[i], abs=1e-12)
+
+
+# --- kept between solves ---
+
+
+def changed_a_little(rng, problem):
+    """The problem with some links, capacities, requests or rules changed, the nodes and links as they were."""
+    network = problem.network
+    p = np.array(network.p)
+    some = rng.sample(range(network.n_links), rng.randint(0, 2))
+    p[some] = [rng.uniform(0.3, 1.0) for _ in some]
+    network = network.replace(p=p)
+    if rng.random() < 0.3:
+        network = network.replace(channels=rng.choice((1, 2)), fidelity=rng.choice((0.9, 0.97)))
+    requests = [request for request in problem.requests if rng.random() < 0.8]
+    for i in range(rng.randint(0, 2)):
+        source, target = rng.sample(network.node_ids, 2)
+        requests.append(qn.Request(f"new{i} {rng.random()}", source, target, weight=rng.uniform(0.5, 2.0)))
+    rng.shuffle(requests)
+    rules = {"max_hops": rng.choice((2, 3))} if rng.random() < 0.2 else None
+    return problem.replace(network=network, requests=requests, rules=rules or problem.rules)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_updated_it_is_as_good_as_new(seed, monkeypatch):
+    rng = random.Random(f"update {seed}")
+    for document, _ in priced_problems(rng, 15):
+        limited(monkeypatch, rng)
+        problem = problem_of(document)
+        solver = ColumnGeneration(problem, workers=1)
+        solver.solve()
+        for _ in range(3):
+            problem = changed_a_little(rng, problem)
+            solver.update(problem)
+            result, fresh = solver.solve(), qn.solve(problem, METHOD)
+            assert result.status == fresh.status == "optimal" and result.method == METHOD
+            assert result.objective == about(fresh.objective)
+            check(problem, result.allocation)
+
+
+def test_update_keeps_routes_cuts_basis_and_the_best_allocation():
+    network = generate.random_geometric(80, 20.0, seed=1, p=(0.5, 0.95), channels=(1, 2), memory=(3, 6), fidelity=0.97)
+    asked = generate.requests(network, 60, seed=2, weight=(0.5, 2.0), min_fidelity=(0.7, 0.8))
+    solver = ColumnGeneration(qn.Problem(network, asked))
+    first = solver.solve()
+    routes, cuts = len(solver._master.table), len(solver._master.resources.cuts)
+    assert first.status == "optimal" and cuts > 0
+    solver.update(solver.problem.replace(requests=asked[1:]))
+    assert len(solver._master.table) > 0.9 * routes and len(solver._master.resources.cuts) > 0.5 * cuts
+    assert solver._search.value >= first.objective - 2.0 * asked[0].weight
+    assert solver._master.solve(Settings()) is not None
+    assert solver._master._highs.getInfo().simplex_iteration_count < 0.2 * routes
+
+
+def test_solving_again_costs_nothing_and_says_the_same(contract_example):
+    solver = ColumnGeneration(problem_of(contract_example))
+    one, other = solver.solve(), solver.solve()
+    assert one.objective == other.objective and one.status == other.status == "optimal"
+    assert other.trace == [] or other.trace[0][1] == one.objective
+
+
+def test_update_to_another_network_is_refused(contract_example):
+    solver = ColumnGeneration(problem_of(contract_example))
+    network = generate.grid(3, 3, p=0.9)
+    with pytest.raises(SolverError, match="other nodes or links"):
+        solver.update(qn.Problem(network, generate.requests(network, 2)))
 
 
 # --- limits, and what is refused ---
