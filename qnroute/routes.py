@@ -86,10 +86,11 @@ class RouteTable:
         return Route(self.problem.requests[self.request[j]].id, tuple(names[v] for v in row.tolist()))
 
     def allocation(self, times: np.ndarray) -> Allocation:
-        """The allocation that uses route j `times[j]` times."""
+        """The allocation that uses route j `times[j]` times, in the order of requests."""
         if times.sum() > MOST_WRITTEN:
             raise SolverError(f"the answer would hold more than {MOST_WRITTEN:,} routes; lower the requests' routes")
-        return Allocation(tuple(self.route(j) for j in np.repeat(np.arange(len(self)), times).tolist()))
+        order = np.argsort(self.request, kind="stable")
+        return Allocation(tuple(self.route(j) for j in np.repeat(order, times[order]).tolist()))
 
 
 def enumerate_routes(

@@ -28,6 +28,10 @@ RELIABLE = {
     "mip_abs_gap": 0.0,
 }
 _WIDE = 7.0  # powers of ten between the largest and the smallest cost up to which HiGHS sees them all
+_SWAMPED, _DENSE = (
+    500_000,
+    12,
+)  # coefficients in all, and per column, from where presolve takes minutes that no limit ends
 CLOSED = 1e-7  # relative gap asked of HiGHS by default, inside what the contract calls proven
 
 
@@ -59,6 +63,8 @@ def solve_matrix(matrix: Matrix, settings: Settings, *, threads: int = 1) -> Out
     highs = to_highs(matrix, scale=cost_scale(matrix))
     for option, setting in RELIABLE.items():
         _set(highs, option, setting)
+    if matrix.a.nnz > _SWAMPED and matrix.a.nnz > _DENSE * len(matrix.cost):
+        _set(highs, "presolve", "off")
     _set(highs, "mip_rel_gap", max(settings.gap, CLOSED))
     _set(highs, "random_seed", 0 if settings.seed is None else settings.seed % 2**31)
     forget_threads()
