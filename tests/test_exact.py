@@ -223,3 +223,11 @@ def test_two_networks_side_by_side_are_worth_their_sum(seed):
     for part in ("nodes", "links"):
         both["network"][part] += other["network"][part]
     assert optimum(both) == about(1.5 * optimum(document))
+
+
+def test_answers_come_in_the_order_of_requests():
+    network = qn.load_network("geant", hardware="repeater", repeater_km=100, slot_s=1.0)
+    problem = qn.Problem(network.replace(memory=6, channels=2), qn.generate.requests(network, 30, seed=1))
+    place = problem.request_index
+    served = [place[route.request] for route in qn.solve(problem, "exact", time_limit=20).allocation.routes]
+    assert len(served) > 5 and served == sorted(served)

@@ -63,6 +63,18 @@ def test_a_time_limit_leaves_a_valid_result_or_says_that_there_is_none(method, i
         assert holds(capsys, hard[instance], out)["status"] == "time-limit"
 
 
+def test_a_packing_too_dense_for_presolve_minds_the_time_limit(tmp_path, capsys):
+    """43,000 routes of 45 links and nodes each: presolve alone would take minutes, and no limit ends it."""
+    problem, out = tmp_path / "dense.json", tmp_path / "r.json"
+    drawn = "problem --network surfnet --requests 20 --seed 3 --memory 6 --objective link-sum --out"
+    assert run([*drawn.split(), str(problem)]) == 0
+    code, _, err = finished("solve", problem, "--method", "path-packing", "--time-limit", 5, "--out", out)
+    one_line(err, "time")
+    assert code == (0 if out.exists() else 3)
+    if code == 0:
+        assert holds(capsys, problem, out)["status"] == "time-limit"
+
+
 @pytest.mark.parametrize("kind", ["expected-pairs", "log-success", "link-sum"])
 def test_no_time_at_all_is_called_a_time_limit(kind, hard, written, capsys, tmp_path):
     base, out = hard["exact"].read_text(encoding="utf-8"), tmp_path / "r.json"
