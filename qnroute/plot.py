@@ -14,6 +14,7 @@ import numpy as np
 
 from qnroute.errors import ProblemError, SolverError
 from qnroute.formats.writing import require_writable
+from qnroute.repeaters import stations
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -148,8 +149,7 @@ def _draw_links(ax: Axes, network: Network, xy: np.ndarray) -> None:
 
 
 def _draw_nodes(ax: Axes, network: Network, xy: np.ndarray, touched: np.ndarray) -> None:
-    degree = np.bincount(np.concatenate([network.source, network.target]), minlength=network.n_nodes)
-    station = np.array(["~" in name for name in network.node_ids], dtype=bool) & (degree == 2)  # inserted repeaters
+    station = stations(network)
     size = np.where(station, 2.0, 26.0 if network.n_nodes <= _NAMED_NODES * 3 else 9.0)
     colour = np.where(touched, _INK, "white")
     ax.scatter(*xy.T, s=size, c=colour, edgecolors=np.where(station, _QUIET, _INK), linewidths=0.8, zorder=4)
