@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
+import inspect
+import io
 import json
+import re
 import subprocess
 import sys
 
 import oracle
 import pytest
 from helpers import ROOT
+from hostile import DATA
 
+from qnroute import generate
 from qnroute.cli import run
 
 
@@ -134,6 +140,33 @@ def test_problem_draws_on_real_and_generated_networks(tmp_path, capsys):
     assert len(drawn["network"]["nodes"]) == 12 and drawn["objective"]["serve_reward"] == 6
 
 
+def test_the_help_says_what_can_be_generated(capsys):
+    assert run(["problem", "--help"]) == 0
+    shown = capsys.readouterr().out
+    for kind, make in generate.TOPOLOGIES.items():
+        own = inspect.signature(make).parameters.values()
+        needed = ", ".join(key.name for key in own if key.default is key.empty and key.kind is not key.VAR_KEYWORD)
+        assert re.search(rf"^ +{kind} +{needed}( |$)", shown, re.MULTILINE)
+        assert all(key.name in shown for key in own if key.default is not key.empty)
+    common = {field.name for field in dataclasses.fields(generate.Options)} - {"seed"}
+    assert common <= set(re.findall(r"\w+", shown[shown.index("Keys of all kinds") :]))
+    readme = (ROOT / "README.md").read_text()
+    assert all(f"`{kind}`" in readme for kind in generate.TOPOLOGIES)
+    (line,) = re.findall(r"`qnroute (problem --network waxman.*?) --out p.json`", readme)
+    assert run([*line.split(), "--out", "-"]) == 0
+    drawn = json.loads(capsys.readouterr().out)
+    assert len(drawn["requests"]) == 20 and all(0.3 <= link["p"] <= 0.6 for link in drawn["network"]["links"])
+
+
+def test_repeaters_on_a_generated_network_use_the_slot(capsys):
+    draw = ["problem", "--network", "grid:rows=2,columns=2,spacing_km=80,memory=4:8", "--repeaters", "50"]
+    assert run([*draw, "--slot", "0.5", "--requests", "3", "--out", "-"]) == 0
+    shown = capsys.readouterr()
+    nodes = json.loads(shown.out)["network"]["nodes"]
+    assert len(nodes) == 8 and {4, 5, 6, 7, 8} >= {node["memory"] for node in nodes[:4]}
+    assert "slot 0.5 s" in shown.err
+
+
 def test_repeater_stations_are_not_asked_for_entanglement(tmp_path):
     path = tmp_path / "p.json"
     draw = ["problem", "--network", "geant", "--hardware", "repeater", "--repeaters", "250", "--slot", "1"]
@@ -154,6 +187,25 @@ def test_demands_of_a_file_become_requests(tmp_path):
     out = tmp_path / "p.json"
     assert run(["problem", "--network", str(path), "--out", str(out)]) == 0
     assert [request["source"] for request in json.loads(out.read_text())["requests"]] == ["A"]
+    options = ["--min-fidelity", "0.7", "--routes", "3", "--out", str(out)]
+    assert run(["problem", "--network", str(path), *options]) == 0
+    (request,) = json.loads(out.read_text())["requests"]
+    assert (request["min_fidelity"], request["routes"]) == (0.7, 3)
+
+
+@pytest.mark.parametrize("options", [(), ("--repeaters", "15"), ("--requests", "3", "--repeaters", "15")])
+@pytest.mark.parametrize("name", ["tiny_sndlib.txt", "diamond.json"])
+def test_a_network_from_standard_input_is_read_once(options, name, tmp_path, capsys, monkeypatch):
+    written = {}
+    for given in (str(DATA / name), "-"):
+        out = tmp_path / "p.json"
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO((DATA / name).read_bytes())))
+        assert run(["problem", "--network", given, "--name", "drawn", *options, "--out", str(out)]) == 0
+        written[given] = json.loads(out.read_text())
+        written[given]["network"].pop("name")
+    first, second = written.values()
+    assert first == second and first["requests"]
+    assert not any("~" in request["source"] + request["target"] for request in first["requests"])
 
 
 @pytest.mark.parametrize("model", ["link-flow", "path-packing"])
