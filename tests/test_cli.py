@@ -18,6 +18,7 @@ from hostile import DATA
 
 from qnroute import generate
 from qnroute.cli import run
+from qnroute.methods import MODELS
 
 
 @pytest.fixture
@@ -140,6 +141,12 @@ def test_problem_draws_on_real_and_generated_networks(tmp_path, capsys):
     assert len(drawn["network"]["nodes"]) == 12 and drawn["objective"]["serve_reward"] == 6
 
 
+def test_the_help_names_every_model_to_export(capsys):
+    assert run(["export", "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert all(model in shown for model in MODELS)
+
+
 def test_the_help_says_what_can_be_generated(capsys):
     assert run(["problem", "--help"]) == 0
     shown = capsys.readouterr().out
@@ -208,13 +215,13 @@ def test_a_network_from_standard_input_is_read_once(options, name, tmp_path, cap
     assert not any("~" in request["source"] + request["target"] for request in first["requests"])
 
 
-@pytest.mark.parametrize("model", ["link-flow", "path-packing"])
+@pytest.mark.parametrize("model", ["auto", "link-flow", "path-packing"])
 @pytest.mark.parametrize("ending", ["mps", "lp"])
 def test_export_writes_model_and_legend(model, ending, diamond, tmp_path, capsys):
     out = tmp_path / f"model.{ending}"
     assert run(["export", diamond, "--model", model, "--out", str(out)]) == 0
     legend = json.loads((tmp_path / "model.legend.json").read_text())
-    assert legend["model"] == model and out.stat().st_size > 100
+    assert legend["model"] == model.replace("auto", "link-flow") and out.stat().st_size > 100
     assert all(name in out.read_text() for block in legend["columns"].values() for name in block["names"])
 
 
@@ -224,6 +231,27 @@ def test_plot_draws_the_routes(ending, diamond, tmp_path, capsys):
     assert run(["solve", diamond, "--plot", str(out)]) == 0
     assert out.stat().st_size > 3000
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_without_a_command_the_help_is_shown_as_it_is(capsys):
+    assert run(["--help"]) == 0
+    asked = capsys.readouterr()
+    assert run([]) == 0
+    assert capsys.readouterr() == asked and asked.err == ""
+    assert len(asked.out.splitlines()) > 15
+
+
+@pytest.mark.parametrize(
+    ("method", "said"), [("exact", "claimed gap 0.00 %, bound not verified"), ("greedy", "objective 0.648, no bound")]
+)
+def test_check_says_what_it_did_not_verify(method, said, diamond, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "r.json"
+    run(["solve", diamond, "--method", method, "--out", str(out)])
+    capsys.readouterr()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(out.read_bytes())))
+    assert run(["check", diamond, "-"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("standard input: holds") and shown.rstrip().endswith(said)
 
 
 def test_bench_lists_what_there_is(capsys):

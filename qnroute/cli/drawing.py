@@ -110,7 +110,7 @@ def problem(
 
 def export(
     problem: Annotated[str, typer.Argument(metavar="PROBLEM", help="Problem file.")],
-    model: Annotated[str, typer.Option(help="link-flow, path-packing or link-selection.", metavar="M")],
+    model: Annotated[str, typer.Option(help="auto, link-flow, path-packing or link-selection.", metavar="M")],
     out: Annotated[str, typer.Option(help="File ending in .mps or .lp.", metavar="FILE")],
 ) -> None:
     """Write a model as a file, and beside it a legend of its variable names."""
