@@ -282,7 +282,12 @@ class Network:
         return {"name": self.name, "nodes": self._nodedicts(), "links": self._linkdicts()}
 
     def to_networkx(self) -> nx.Graph:
-        """An undirected graph with the contract's fields as attributes."""
+        """An undirected graph with the contract's fields as attributes.
+
+        A graph keeps neither the order of links nor which end is the source. Both count in a network, where they
+        number the columns and decide between equal answers: what `from_networkx` makes of the graph means the same
+        and yet need not be equal.
+        """
         import networkx as nx
 
         graph = nx.Graph(name=self.name)
@@ -296,7 +301,7 @@ class Network:
     def from_networkx(cls, graph: nx.Graph) -> Network:
         """A network from an undirected simple graph whose attributes carry the contract's names.
 
-        Node names become strings. Attributes the contract does not know are left out and noted.
+        Node names become strings; links stand in the order of ``graph.edges``. Attributes the contract does not know are left out and noted.
         Directed graphs and multigraphs are refused: which direction or parallel to keep is yours to say.
         """
         if graph.is_directed() or graph.is_multigraph():

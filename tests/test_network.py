@@ -253,6 +253,14 @@ def test_to_networkx_and_back(seed):
     assert nx.utils.graphs_equal(back.to_networkx(), graph)
 
 
+def test_a_graph_keeps_all_but_the_order_of_links(contract_example):
+    part = contract_example["network"]
+    network = Network(part["nodes"], part["links"], name=part["name"])
+    back = Network.from_networkx(network.to_networkx())
+    assert back != network and unordered(back) == unordered(network)
+    assert "order of links" in " ".join(Network.to_networkx.__doc__.split())
+
+
 def test_from_networkx_makes_strings_and_notes_what_it_leaves_out():
     graph = nx.path_graph(3)
     nx.set_edge_attributes(graph, {edge: {"p": 0.5, "weight": 3, "cost": 1} for edge in graph.edges})
