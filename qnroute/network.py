@@ -301,7 +301,8 @@ class Network:
     def from_networkx(cls, graph: nx.Graph) -> Network:
         """A network from an undirected simple graph whose attributes carry the contract's names.
 
-        Node names become strings; links stand in the order of ``graph.edges``. Attributes the contract does not know are left out and noted.
+        Node names become strings; links stand in the order of ``graph.edges``. Attributes the contract does not know
+        are left out and noted.
         Directed graphs and multigraphs are refused: which direction or parallel to keep is yours to say.
         """
         if graph.is_directed() or graph.is_multigraph():
