@@ -19,6 +19,7 @@ _OPTIONS = {
     "weight": "--weight",
     "min_fidelity": "--min-fidelity",
     "routes": "--routes",
+    "requests": "--requests",
     "count": "--requests",
     "requests.count": "--requests",
     "requests.weight": "--weight",
@@ -85,13 +86,11 @@ def problem(
     from qnroute.problem import Objective, Problem, Rules
 
     require_writable(out)
-    given = _given(weight=weight, min_fidelity=min_fidelity, routes=routes)
-    asked = {field: _range(_OPTIONS[field], text, int if field == "routes" else float) for field, text in given.items()}
-    if task == "link-selection" and (requests or given):
-        option, found = (
-            ("--requests", requests) if requests else next((_OPTIONS[field], given[field]) for field in given)
-        )
-        raise ProblemError(f"{option}: found {found}, expected none: the task link-selection has no requests")
+    asked = _given(weight=weight, min_fidelity=min_fidelity, routes=routes)
+    if task == "link-selection" and (useless := _given(requests=requests or None, **asked)):
+        field, found = next(iter(useless.items()))
+        raise ProblemError(f"{_OPTIONS[field]}: found {found}, expected none: the task link-selection has no requests")
+    asked = {field: _range(_OPTIONS[field], text, int if field == "routes" else float) for field, text in asked.items()}
     with _named_as_options():
         made, source = _network(network, seed, hardware=hardware, repeater_km=repeaters, slot_s=slot)
         made = made.replace(**_given(channels=channels, memory=memory, swap=swap))
@@ -146,9 +145,8 @@ def _requests(
     if count is not None:
         return generate.requests(network, count, seed=seed, among=sites(network), **asked)
     if source is None or not source.has_demands:
-        raise ProblemError(
-            f"--requests: missing, and {network.name or 'the network'} holds no demands; give --requests N"
-        )
+        found = network.name or "the network"
+        raise ProblemError(f"--requests: missing, and {found} holds no demands; give --requests N")
     if "weight" in asked:
         raise ProblemError(f"--weight: expected none, the demands of {source.called} are the weights; or --requests N")
     if drawn := [_OPTIONS[field] for field, value in asked.items() if isinstance(value, tuple)]:
