@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -53,12 +55,14 @@ def solve(
         result = solve_with(stated, method, options, **common)
     if out is not None:
         result.save(out)
-    if as_json and out != "-":
-        write_text("-", result.to_json())
-    elif out != "-":
-        _print_result(result)
+    with _interruptible("showing", kept=out is not None):
+        if as_json and out != "-":
+            write_text("-", result.to_json())
+        elif out != "-":
+            _print_result(result)
     if plot is not None:
-        _draw(result, plot)
+        with _interruptible("drawing", kept=True):
+            _draw(result, plot)
     for text in result.remarks:
         console.remark(text)
 
@@ -144,19 +148,24 @@ def _require_one_standard_input(*paths: str) -> None:
 
 
 def _draw(result: Result, path: str) -> None:
-    """A picture of an answer that is given already: an interruption takes nothing from it."""
     from qnroute.errors import ProblemError
+    from qnroute.plot import plot_result, save_figure
 
     try:
-        from qnroute.plot import plot_result, save_figure
-
         save_figure(plot_result(result), path)
     except ProblemError as error:
         raise error if error.source else error.at(path) from None
+
+
+@contextlib.contextmanager
+def _interruptible(doing: str, *, kept: bool) -> Iterator[None]:
+    """What is done with an answer that is `kept` already: an interruption ends it and takes nothing from the answer."""
+    try:
+        yield
     except BaseException as error:
-        if not came_of_interrupt(error):
+        if not kept or not came_of_interrupt(error):
             raise
-        console.remark(f"{path}: interrupted while drawing; the answer stands")
+        console.remark(f"interrupted while {doing}; the answer stands")
 
 
 def _print_result(result: Result) -> None:
