@@ -1,10 +1,10 @@
 """Five methods on one real network, each against the proven optimum."""
 
 import qnroute as qn
+from qnroute.repeaters import sites
 
 network = qn.load_network("geant", hardware="repeater", repeater_km=250, slot_s=1.0)
-sites = [node for node in network.node_ids if "~" not in node]  # not the repeater stations
-requests = qn.generate.requests(network, 40, seed=1, weight=(1.0, 3.0), among=sites)
+requests = qn.generate.requests(network, 40, seed=1, weight=(1.0, 3.0), among=sites(network))
 problem = qn.Problem(
     network.replace(memory=8, channels=2), requests, objective={"kind": "log-success", "serve_reward": 15}
 )

@@ -9,9 +9,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from qnroute.errors import InfeasibleAllocation, ProblemError
 from qnroute.fidelity import TOLERANCE, path_fidelity
@@ -27,9 +27,10 @@ class Route:
     nodes: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if isinstance(self.nodes, str) or not all(isinstance(name, str) for name in (self.request, *self.nodes)):
-            raise ProblemError(f"Route: expected the id of a request and a list of node ids, found {brief(self.nodes)}")
-        object.__setattr__(self, "nodes", tuple(self.nodes))
+        nodes = _listed(self.nodes, "Route.nodes: expected a list of node ids")
+        if wrong := [name for name in (self.request, *nodes) if not isinstance(name, str)]:
+            raise ProblemError(f"Route: expected the id of a request and a list of node ids, found {brief(wrong[0])}")
+        object.__setattr__(self, "nodes", nodes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,15 @@ class Allocation:
     links: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "routes", tuple(self.routes))
-        links = tuple(tuple(pair) for pair in self.links)
-        if not all(len(pair) == 2 and all(isinstance(end, str) for end in pair) for pair in links):
-            raise ProblemError("Allocation.links: expected pairs of node ids")
+        of_routes = "Allocation.routes: expected a list of Route"
+        of_links = "Allocation.links: expected pairs of node ids"
+        routes = _listed(self.routes, of_routes)
+        if wrong := [route for route in routes if not isinstance(route, Route)]:
+            raise ProblemError(f"{of_routes}, found {brief(wrong[0])}")
+        links = tuple(_listed(pair, of_links) for pair in _listed(self.links, of_links))
+        if wrong := [pair for pair in links if len(pair) != 2 or not all(isinstance(end, str) for end in pair)]:
+            raise ProblemError(f"{of_links}, found {brief(wrong[0])}")
+        object.__setattr__(self, "routes", routes)
         object.__setattr__(self, "links", links)
 
 
@@ -63,11 +69,10 @@ def check(problem: Problem, allocation: Allocation) -> None:
     InfeasibleAllocation
         Naming the first broken rule and its place.
     """
+    _check_kind(problem, allocation)
     if problem.task == "link-selection":
         _check_selection(problem, allocation)
         return
-    if allocation.links:
-        raise InfeasibleAllocation("task", "links", "only the task link-selection selects links; expected routes")
     for number, route in enumerate(allocation.routes):
         _check_route(problem, route, f"routes[{number}]")
     _check_routes_per_request(problem, allocation.routes)
@@ -77,22 +82,34 @@ def check(problem: Problem, allocation: Allocation) -> None:
 
 
 def value(problem: Problem, allocation: Allocation) -> float:
-    """The objective value of an allocation whose routes and links exist (contract, section 2)."""
+    """The objective value of an allocation (contract, section 2), whether or not it keeps the rules of its problem.
+
+    Raises
+    ------
+    InfeasibleAllocation
+        A request, node or link that does not exist, a route without links, links where routes are asked for.
+    """
+    _check_kind(problem, allocation)
     if problem.task == "link-selection":
-        coefficient = problem.network.coefficient
-        return math.fsum(coefficient[_link(problem, u, v)] for u, v in allocation.links)
-    return math.fsum(route_figures(problem, route).value for route in allocation.routes)
+        return math.fsum(problem.network.coefficient[_selected(problem, allocation)])
+    routes = enumerate(allocation.routes)
+    return math.fsum(route_figures(problem, route, f"routes[{number}]").value for number, route in routes)
 
 
-def route_figures(problem: Problem, route: Route) -> RouteFigures:
+def route_figures(problem: Problem, route: Route, place: str = "route") -> RouteFigures:
     """Probability, fidelity and value of one route.
 
     P(r) = prod_e p_e * prod_v swap_v over links e and interior nodes v; F(r) by Werner algebra; value
     weight * P(r), weight * (R + ln P(r)) or weight * sum_e s_e by the kind of the objective.
+
+    Raises
+    ------
+    InfeasibleAllocation
+        At `place`, a route that has no figures: without links, or of what does not exist.
     """
     network = problem.network
-    request = problem.requests[problem.request_index[route.request]]
-    links = [_link(problem, u, v) for u, v in zip(route.nodes, route.nodes[1:])]
+    request = _request(problem, route, place)
+    links = _links(problem, route, f"{place} of request {brief_name(request.id)}")
     factors = [float(network.p[e]) for e in links]
     factors += [float(network.swap[network.index[v]]) for v in route.nodes[1:-1]]
     probability = math.prod(factors)
@@ -112,12 +129,9 @@ def route_figures(problem: Problem, route: Route) -> RouteFigures:
 
 
 def _check_route(problem: Problem, route: Route, place: str) -> None:
-    request = _request(problem, route, place)
-    nodes, index = route.nodes, problem.network.index
+    request, nodes = _request(problem, route, place), route.nodes
     place = f"{place} of request {brief_name(request.id)}"
-    for node in nodes:
-        if node not in index:
-            raise InfeasibleAllocation("node", place, f"no node is called {brief(node)}")
+    _check_nodes(problem, route, place)
     if len(nodes) < 2 or (nodes[0], nodes[-1]) != (request.source, request.target):
         asked = f"{brief(request.source)} to {brief(request.target)}"
         found = f"{brief(nodes[0])} to {brief(nodes[-1])}" if nodes else "no nodes"
@@ -125,9 +139,7 @@ def _check_route(problem: Problem, route: Route, place: str) -> None:
     twice = [node for node, times in Counter(nodes).items() if times > 1]
     if twice:
         raise InfeasibleAllocation("simple path", place, f"visits {brief(twice[0])} more than once")
-    for u, v in itertools.pairwise(nodes):
-        if (index[u], index[v]) not in problem.network.link_index:
-            raise InfeasibleAllocation("link", place, f"no link joins {brief(u)} and {brief(v)}")
+    _links(problem, route, place)
     most = problem.rules.max_hops
     if most is not None and len(nodes) - 1 > most:
         raise InfeasibleAllocation("max_hops", place, f"{len(nodes) - 1} links, at most {most} allowed")
@@ -146,7 +158,7 @@ def _check_routes_per_request(problem: Problem, routes: Sequence[Route]) -> None
 
 
 def _check_channels(problem: Problem, routes: Sequence[Route]) -> None:
-    load = Counter(_link(problem, u, v) for route in routes for u, v in zip(route.nodes, route.nodes[1:]))
+    load = Counter(link for route in routes for link in _links(problem, route, "routes"))
     for link, used in load.items():
         if used > problem.network.channels[link]:
             raise InfeasibleAllocation(
@@ -176,15 +188,9 @@ def _check_degree(problem: Problem, routes: Sequence[Route]) -> None:
 
 
 def _check_selection(problem: Problem, allocation: Allocation) -> None:
-    if allocation.routes:
-        raise InfeasibleAllocation("task", "routes", "the task link-selection selects links; expected no routes")
     network = problem.network
     seen: set[int] = set()
-    for number, (u, v) in enumerate(allocation.links):
-        pair = network.index.get(u, -1), network.index.get(v, -1)
-        if pair not in network.link_index:
-            raise InfeasibleAllocation("link", f"links[{number}]", f"no link joins {brief(u)} and {brief(v)}")
-        link = network.link_index[pair]
+    for number, link in enumerate(_selected(problem, allocation)):
         if link in seen:
             raise InfeasibleAllocation("link", f"links[{number}]", f"{network.link_name(link)} is selected twice")
         seen.add(link)
@@ -194,12 +200,51 @@ def _check_selection(problem: Problem, allocation: Allocation) -> None:
             raise InfeasibleAllocation("degree", f"node {brief_name(node)}", f"{used} links selected, at most {bound}")
 
 
+def _check_kind(problem: Problem, allocation: Allocation) -> None:
+    if problem.task == "link-selection" and allocation.routes:
+        raise InfeasibleAllocation("task", "routes", "the task link-selection selects links; expected no routes")
+    if problem.task != "link-selection" and allocation.links:
+        raise InfeasibleAllocation("task", "links", "only the task link-selection selects links; expected routes")
+
+
+# --- what an answer names ---
+
+
 def _request(problem: Problem, route: Route, place: str) -> Request:
     if route.request not in problem.request_index:
         raise InfeasibleAllocation("request", place, f"no request is called {brief(route.request)}")
     return problem.requests[problem.request_index[route.request]]
 
 
-def _link(problem: Problem, u: str, v: str) -> int:
-    index = problem.network.index
-    return problem.network.link_index[index[u], index[v]]
+def _check_nodes(problem: Problem, route: Route, place: str) -> None:
+    for node in route.nodes:
+        if node not in problem.network.index:
+            raise InfeasibleAllocation("node", place, f"no node is called {brief(node)}")
+
+
+def _links(problem: Problem, route: Route, place: str) -> list[int]:
+    """The links of a route, in order; at least one."""
+    _check_nodes(problem, route, place)
+    if len(route.nodes) < 2:
+        raise InfeasibleAllocation("ends", place, f"runs along {len(route.nodes)} nodes, expected two at least")
+    return [_link(problem, u, v, place) for u, v in itertools.pairwise(route.nodes)]
+
+
+def _selected(problem: Problem, allocation: Allocation) -> list[int]:
+    """The links of a selection, in order."""
+    return [_link(problem, u, v, f"links[{number}]") for number, (u, v) in enumerate(allocation.links)]
+
+
+def _link(problem: Problem, u: str, v: str, place: str) -> int:
+    network = problem.network
+    pair = network.index.get(u, -1), network.index.get(v, -1)
+    if pair not in network.link_index:
+        raise InfeasibleAllocation("link", place, f"no link joins {brief(u)} and {brief(v)}")
+    return network.link_index[pair]
+
+
+def _listed(entries: Any, expected: str) -> tuple[Any, ...]:
+    """The entries of a list; text is none, though one can walk along it."""
+    if isinstance(entries, str) or not isinstance(entries, Iterable):
+        raise ProblemError(f"{expected}, found {brief(entries)}")
+    return tuple(entries)

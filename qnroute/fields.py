@@ -107,9 +107,17 @@ def brief(value: object, width: int = 40) -> str:
     return text if len(text) <= width else text[:width] + "..."
 
 
-def brief_name(name: str, width: int = 60) -> str:
+def brief_name(name: object, width: int = 60) -> str:
     """A name as it stands if it is short and printable, else a brief `repr`."""
-    return name if len(name) <= width and name.isprintable() else brief(name, width)
+    fit = isinstance(name, str) and len(name) <= width and name.isprintable()
+    return name if fit else brief(name, width)
+
+
+def name_faults(name: object) -> list[str]:
+    """The fault of what cannot name a network or a problem, as their files have it."""
+    if isinstance(name, str) and len(name) <= LONGEST_ID:
+        return []
+    return [f"name: found {brief(name)}, expected text of at most {LONGEST_ID} characters"]
 
 
 def bounds(cls: type, field: str) -> tuple[Interval, bool]:

@@ -6,6 +6,8 @@ options common to all (`Options`), each a number or a range ``(low, high)`` to d
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -202,7 +204,17 @@ def topology(kind: str, *, seed: int = 0, **options: Any) -> Network:
     ProblemError
         No such topology, or an option that is missing, unknown or out of range.
     """
-    return chosen("topology", kind, TOPOLOGIES)(seed=seed, **options)
+    make = chosen("topology", kind, TOPOLOGIES)
+    own = [option for option in inspect.signature(make).parameters.values() if option.kind is not option.VAR_KEYWORD]
+    known = [option.name for option in (*own, *dataclasses.fields(Options))]
+    faults = [
+        f"{name}: unknown field of {kind}, expected some of {', '.join(known)}" for name in options if name not in known
+    ]
+    required = [option.name for option in own if option.default is option.empty]
+    faults += [f"{name}: missing, but {kind} needs it" for name in required if name not in options]
+    if faults:
+        raise ProblemError(faults)
+    return make(seed=seed, **options)
 
 
 @checked
@@ -269,7 +281,10 @@ class _Sketch(NamedTuple):
 
 
 def _network(kind: str, n: int, options: Mapping[str, Any], draw: Callable[[np.random.Generator], _Sketch]) -> Network:
-    given = Options(**options)
+    try:
+        given = Options(**options)
+    except ProblemError as error:
+        raise ProblemError([f"{kind}{fault.removeprefix('Options')}" for fault in error.faults]) from None
     rng = np.random.default_rng(given.seed)
     pairs, xy = draw(rng)
     if xy is not None and given.length_km is not None:

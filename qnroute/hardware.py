@@ -28,6 +28,7 @@ from qnroute.network import Network
 ROUTE_FACTOR = 1.59
 ROUTE_FACTOR_QUARTILES = (1.42, 1.83)
 
+STANDARD_PRESET = "repeater"  # Rabbie et al., npj Quantum Inf. 8, 5 (2022): made for fibre networks as they exist
 SEPARABLE = 0.5  # a Werner state of this fidelity or less is not entangled
 WORTHLESS = 0.25  # fidelity of a fully mixed pair; the contract wants links above it
 NAMED = 20  # links spelled out in one note

@@ -63,6 +63,7 @@ class Link:
 
 NODE_COLUMNS = ("memory", "swap", "degree", "lat", "lon", "x", "y")
 LINK_COLUMNS = ("p", "fidelity", "channels", "length_km", "loss_db", "score")
+_COLUMNS = ", ".join(NODE_COLUMNS + LINK_COLUMNS)
 
 
 class Adjacency(NamedTuple):
@@ -81,7 +82,7 @@ class Network:
     nodes, links
         `Node` and `Link` records, or mappings with the same fields.
     name
-        For people.
+        For people; at most 1000 characters.
     notes
         What reading the network merged, dropped, imputed or doubted, one line each.
 
@@ -127,8 +128,9 @@ class Network:
     ):
         node_rows, faults = rows_of(Node, nodes, "nodes")
         link_rows, more = rows_of(Link, links, "links")
-        if faults or more:
-            raise ProblemError(faults + more, source=_called(name))
+        faults += more + _label_faults(name, notes)
+        if faults:
+            raise ProblemError(faults, source=_called(name))
         ids = [row.id for row in node_rows]
         ends = [(row.source, row.target) for row in link_rows]
         faults = list(structure_faults(ids, ends))
@@ -171,14 +173,15 @@ class Network:
         """
         unknown = sorted(set(columns) - {*NODE_COLUMNS, *LINK_COLUMNS})
         if unknown or "p" not in columns:
-            raise TypeError(f"unknown column {unknown[0]!r}" if unknown else "the column p is required")
+            faults = [f"columns: {fields.brief(field)} is unknown, expected some of {_COLUMNS}" for field in unknown]
+            raise ProblemError(faults or "links.p: missing, but required", source=_called(name))
         ids = [str(node) for node in node_ids]
         source, target = np.asarray(source), np.asarray(target)
         if source.size and (source.dtype.kind not in "iu" or target.dtype.kind not in "iu"):
             raise ProblemError("links: expected integer indices of nodes as source and target", source=_called(name))
         source, target = source.astype(np.int64), target.astype(np.int64)
         faults = [f"nodes: {len(ids)} ids, of which {len(set(ids))} distinct"] if len(set(ids)) < len(ids) else []
-        faults += list(pair_faults(ids, source, target))
+        faults += [*_label_faults(name, notes), *pair_faults(ids, source, target)]
         sizes = {Node: (NODE_COLUMNS, len(ids), "nodes"), Link: (LINK_COLUMNS, len(source), "links")}
         made: dict[type, dict[str, np.ndarray]] = {}
         for kind, (names, size, where) in sizes.items():
@@ -279,7 +282,12 @@ class Network:
         return {"name": self.name, "nodes": self._nodedicts(), "links": self._linkdicts()}
 
     def to_networkx(self) -> nx.Graph:
-        """An undirected graph with the contract's fields as attributes."""
+        """An undirected graph with the contract's fields as attributes.
+
+        A graph keeps neither the order of links nor which end is the source. Both count in a network, where they
+        number the columns and decide between equal answers: what `from_networkx` makes of the graph means the same
+        and yet need not be equal.
+        """
         import networkx as nx
 
         graph = nx.Graph(name=self.name)
@@ -293,7 +301,8 @@ class Network:
     def from_networkx(cls, graph: nx.Graph) -> Network:
         """A network from an undirected simple graph whose attributes carry the contract's names.
 
-        Node names become strings. Attributes the contract does not know are left out and noted.
+        Node names become strings; links stand in the order of ``graph.edges``. Attributes the contract does not know
+        are left out and noted.
         Directed graphs and multigraphs are refused: which direction or parallel to keep is yours to say.
         """
         if graph.is_directed() or graph.is_multigraph():
@@ -340,3 +349,9 @@ class Network:
 
 def _called(name: str) -> str | None:
     return f"network {fields.brief_name(name)}" if name else None
+
+
+def _label_faults(name: Any, notes: Any) -> list[str]:
+    """What could not be saved: a name or notes of another kind than files have."""
+    told = isinstance(notes, Sequence) and not isinstance(notes, str) and all(isinstance(note, str) for note in notes)
+    return fields.name_faults(name) + ([] if told else [f"notes: found {fields.brief(notes)}, expected a list of text"])

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
+import io
 import os
-import secrets
 import warnings
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -13,7 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qnroute.errors import ProblemError, SolverError
-from qnroute.formats.writing import require_writable
+from qnroute.formats.writing import require_writable, write_bytes
+from qnroute.repeaters import stations
+from qnroute.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,19 +77,17 @@ def save_figure(ax: Axes, path: str) -> None:
     """Write the figure of `ax`, whole or not at all, and close it."""
     import matplotlib.pyplot as plt
 
-    folder, name = os.path.split(os.path.abspath(path))
-    draft = os.path.join(folder, f".{name[:64]}.{secrets.token_hex(4)}{os.path.splitext(name)[1]}")
+    drawn = io.BytesIO()
     try:
         require_writable(path)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing")  # a box in the picture, not a fault of the answer
-            ax.figure.savefig(draft, dpi=160, bbox_inches="tight", facecolor="white")
-        os.replace(draft, os.path.realpath(path))
+            kind = os.path.splitext(path)[1][1:]
+            ax.figure.savefig(drawn, format=kind, dpi=160, bbox_inches="tight", facecolor="white")
+        write_bytes(path, drawn.getvalue())
     except OSError as error:
         raise ProblemError(f"cannot be written: {error.strerror or error}", source=str(path)) from None
     finally:
-        with contextlib.suppress(OSError):
-            os.unlink(draft)
         plt.close(ax.figure)
 
 
@@ -148,8 +147,7 @@ def _draw_links(ax: Axes, network: Network, xy: np.ndarray) -> None:
 
 
 def _draw_nodes(ax: Axes, network: Network, xy: np.ndarray, touched: np.ndarray) -> None:
-    degree = np.bincount(np.concatenate([network.source, network.target]), minlength=network.n_nodes)
-    station = np.array(["~" in name for name in network.node_ids], dtype=bool) & (degree == 2)  # inserted repeaters
+    station = stations(network)
     size = np.where(station, 2.0, 26.0 if network.n_nodes <= _NAMED_NODES * 3 else 9.0)
     colour = np.where(touched, _INK, "white")
     ax.scatter(*xy.T, s=size, c=colour, edgecolors=np.where(station, _QUIET, _INK), linewidths=0.8, zorder=4)
@@ -158,7 +156,7 @@ def _draw_nodes(ax: Axes, network: Network, xy: np.ndarray, touched: np.ndarray)
         return
     for i in named.tolist():
         place = {"xytext": (4, 4), "textcoords": "offset points", "zorder": 5}
-        ax.annotate(plain(network.node_ids[i])[:24], xy[i], fontsize=7, color=_INK, parse_math=False, **place)
+        ax.annotate(printable(network.node_ids[i])[:24], xy[i], fontsize=7, color=_INK, parse_math=False, **place)
 
 
 def _draw_routes(ax: Axes, result: Result, xy: np.ndarray, touched: np.ndarray) -> None:
@@ -196,16 +194,11 @@ def _draw_legend(ax: Axes, lines: list[Line2D], labels: list[str]) -> None:
     legend = ax.legend(lines, range(len(lines)), fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
     for text, label in zip(legend.get_texts(), labels):
         text.set_parse_math(False)
-        text.set_text(plain(label))
-
-
-def plain(text: str) -> str:
-    """The text with what cannot be drawn spelled out."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+        text.set_text(printable(label))
 
 
 def _finish(ax: Axes, xy: np.ndarray, kind: str, title: str) -> Axes:
-    ax.set_title(plain(title), fontsize=10, loc="left", parse_math=False)
+    ax.set_title(printable(title), fontsize=10, loc="left", parse_math=False)
     if kind == "degrees":  # a degree of longitude is shorter than one of latitude
         ax.set_aspect(1.0 / max(np.cos(np.radians(np.clip(np.mean(xy[:, 1]), -80, 80))), 0.1))
         ax.set_xlabel("longitude", fontsize=8)

@@ -121,14 +121,9 @@ class Problem:
         self.name = name or network.name
         ends = [(request.id, request.source, request.target) for request in self.requests]
         faults = list(request_faults(network.index, ends)) + list(task_faults(task, len(self.requests)))
-        faults += self._name_faults() + self._size_faults()
+        faults += fields.name_faults(self.name) + self._size_faults()
         if faults:
             raise ProblemError(faults, source=f"problem {fields.brief_name(self.name)}" if self.name else None)
-
-    def _name_faults(self) -> list[str]:
-        if isinstance(self.name, str) and len(self.name) <= fields.LONGEST_ID:
-            return []
-        return [f"name: found {fields.brief(self.name)}, expected text of at most {fields.LONGEST_ID} characters"]
 
     def _size_faults(self) -> list[str]:
         """Values that add up beyond floating point would be infinite to every method."""

@@ -13,6 +13,7 @@ from qnroute.hardware import WORTHLESS, AnyPreset, Preset
 from qnroute.network import LINK_COLUMNS, NODE_COLUMNS, Network
 
 MOST_STATIONS = 1_000_000
+_ROOM = fields.LONGEST_ID // 2 - 20  # characters of each end that leave a station's name within bounds
 
 
 @checked
@@ -59,6 +60,26 @@ def insert_repeaters(
         **_node_columns(network, cut, preset),
         **_link_columns(network, cut, preset, every_km, slot),
     )
+
+
+def sites(network: Network) -> list[str]:
+    """The ids of all nodes but the `stations`: nobody asks for entanglement at those."""
+    return [name for name, station in zip(network.node_ids, stations(network).tolist()) if not station]
+
+
+def stations(network: Network) -> np.ndarray:
+    """(n,) bool: the nodes that `insert_repeaters` put there, told by their names and their two links."""
+    ends = {name[:_ROOM] for name in network.node_ids}
+    degree = np.bincount(np.concatenate([network.source, network.target]), minlength=network.n_nodes)
+    named = [_between_ends(name, ends) for name in network.node_ids]
+    return np.array(named, dtype=bool) & (degree == 2)
+
+
+def _between_ends(name: str, ends: set[str]) -> bool:
+    """Whether a name says, as "A~B.1" does, that its node stands between two of the `ends`."""
+    pair, _, number = name.rpartition(".")
+    tildes = [i for i, letter in enumerate(pair) if letter == "~"] if number.isdecimal() else []
+    return any(pair[:i] in ends and pair[i:].lstrip("~") in ends for i in tildes)
 
 
 class _Cut(NamedTuple):
@@ -122,9 +143,8 @@ def _segments(length_km: np.ndarray, every_km: float) -> np.ndarray:
 def _names(network: Network, segments: np.ndarray) -> list[str]:
     """Names of the stations, link by link; a tilde more where a node has the name already."""
     taken, names = set(network.node_ids), []
-    room = fields.LONGEST_ID // 2 - 20  # characters of each end that leave a station's name within bounds
     for e in np.flatnonzero(segments > 1):
-        ends = network.node_ids[network.source[e]][:room], network.node_ids[network.target[e]][:room]
+        ends = network.node_ids[network.source[e]][:_ROOM], network.node_ids[network.target[e]][:_ROOM]
         between = "~"
         while not taken.isdisjoint(new := [f"{between.join(ends)}.{i}" for i in range(1, segments[e])]):
             between += "~"

@@ -5,24 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from qnroute.fields import UNLIMITED
+from qnroute.joining import components
 from qnroute.network import Network
 
 
 def summarize(network: Network) -> dict[str, Any]:
     """Size, connectedness, degrees, and the ranges of lengths, p and fidelity; ranges as text."""
     n, m = network.n_nodes, network.n_links
-    joined = coo_array((np.ones(m), (network.source, network.target)), shape=(n, n))
-    parts = connected_components(joined, directed=False)[0] if n else 0
+    part = components(n, np.column_stack([network.source, network.target]))
     degree = np.bincount(np.concatenate([network.source, network.target]), minlength=n)
     return {
         "name": network.name,
         "nodes": n,
         "links": m,
-        "connected parts": int(parts),
+        "connected parts": int(part.max(initial=-1)) + 1,
         "links at a node": _range(degree, "{:.0f}"),
         "channels of a link": _range(network.channels, "{:.0f}"),
         "memory of a node": _limits(network.memory),

@@ -12,7 +12,7 @@ import pytest
 from helpers import problem_of
 
 from qnroute.allocation import Allocation, Route, check, route_figures, value
-from qnroute.errors import InfeasibleAllocation, QnrouteError
+from qnroute.errors import InfeasibleAllocation, ProblemError, QnrouteError
 from qnroute.network import Network
 from qnroute.problem import Objective, Problem
 
@@ -82,6 +82,33 @@ def test_scores_take_the_place_of_p_times_fidelity_under_link_sum_only(contract_
     assert route_figures(problem, ACD).value == pytest.approx(0.648)
     assert route_figures(problem.replace(objective="link-sum"), ACD).value == pytest.approx(-2.0 + 0.81)
     assert value(problem.replace(requests=[], task="link-selection"), Allocation(links=[("C", "A")])) == -2.0
+
+
+@pytest.mark.parametrize(
+    ("answer", "rule", "place"),
+    [
+        (allocation("AZ"), "node", "routes[0] of request r"),
+        (allocation("ACD", "AD"), "link", "routes[1] of request r"),
+        (allocation("ACD", request="q"), "request", "routes[0]"),
+        (allocation("A"), "ends", "routes[0] of request r"),
+        (allocation(""), "ends", "routes[0] of request r"),
+        (Allocation(links=[("A", "B")]), "task", "links"),
+    ],
+    ids=["unknown node", "no link", "unknown request", "one node", "no nodes", "links"],
+)
+def test_what_has_no_value_is_refused_by_place(answer, rule, place):
+    with pytest.raises(InfeasibleAllocation) as caught:
+        value(made(), answer)
+    assert (caught.value.rule, caught.value.place) == (rule, place)
+
+
+@pytest.mark.parametrize("pair", [("A", "D"), ("A", "Z")])
+def test_links_that_do_not_exist_have_no_value(pair):
+    selection = made().replace(requests=[], task="link-selection")
+    with pytest.raises(InfeasibleAllocation, match=r"link at links\[1\]: no link joins"):
+        value(selection, Allocation(links=[("A", "B"), pair]))
+    with pytest.raises(InfeasibleAllocation, match="task at routes"):
+        value(selection, allocation("ACD"))
 
 
 def test_values_add_up_over_routes(contract_example):
@@ -357,3 +384,27 @@ def test_answers_are_plain_frozen_values():
         answer.routes = ()
     with pytest.raises(AttributeError):
         answer.routes[0].nodes = ()
+
+
+@pytest.mark.parametrize(
+    ("parts", "found"),
+    [
+        ({"routes": "ab"}, "routes: expected a list of Route, found 'ab'"),
+        ({"routes": 5}, "routes: expected a list of Route, found 5"),
+        ({"routes": [("r", ("A", "B"))]}, "routes: expected a list of Route, found a tuple of 2"),
+        ({"links": 5}, "links: expected pairs of node ids, found 5"),
+        ({"links": ["AB"]}, "links: expected pairs of node ids, found 'AB'"),
+        ({"links": [("A", "B", "C")]}, "links: expected pairs of node ids, found a tuple of 3"),
+        ({"links": [("A", 5)]}, "links: expected pairs of node ids, found a tuple of 2"),
+    ],
+)
+def test_an_allocation_holds_routes_and_pairs(parts, found):
+    with pytest.raises(ProblemError, match=re.escape(f"Allocation.{found}")):
+        Allocation(**parts)
+
+
+@pytest.mark.parametrize(("request_id", "nodes"), [("r", None), ("r", "AB"), ("r", 5), ("r", ["A", 5]), (5, ["A"])])
+def test_a_route_holds_names(request_id, nodes):
+    with pytest.raises(ProblemError, match=r"^Route.*: expected .* node ids, found"):
+        Route(request_id, nodes)
+    assert Route("r", iter("AB")).nodes == ("A", "B")

@@ -69,6 +69,12 @@ def test_known_lengths():
     assert all(link.length_km is None for link in catalog.load("hefei-46").links)
 
 
+def test_nsfnet_says_that_papers_mean_another():
+    assert any("not the NSFNET of 14 and 21" in note for note in load_network("nsfnet").notes)
+    attribution = resources.files("qnroute.catalog").joinpath("ATTRIBUTION.md").read_text(encoding="utf-8")
+    assert "14 nodes and 21 links" in attribution
+
+
 def test_unknown_names_and_small_tables():
     with pytest.raises(ProblemError, match="no bundled network is called 'atlantis'"):
         catalog.load("atlantis")

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
+import inspect
+import io
 import json
+import re
 import subprocess
 import sys
 
 import oracle
 import pytest
 from helpers import ROOT
+from hostile import DATA
 
+from qnroute import generate
 from qnroute.cli import run
+from qnroute.hardware import preset
+from qnroute.methods import MODELS
 
 
 @pytest.fixture
@@ -104,7 +112,7 @@ def test_one_network_and_one_preset_in_figures(capsys):
     shown = capsys.readouterr().out
     assert "2207.10579" in shown and "pairs per second" in shown
     assert run(["hardware", "trapped-ion", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["platform"] == "trapped-ion"
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(preset("trapped-ion").to_dict()))
 
 
 def test_networks_of_a_file_tells_what_reading_it_did(tmp_path, capsys):
@@ -134,6 +142,39 @@ def test_problem_draws_on_real_and_generated_networks(tmp_path, capsys):
     assert len(drawn["network"]["nodes"]) == 12 and drawn["objective"]["serve_reward"] == 6
 
 
+def test_the_help_names_every_model_to_export(capsys):
+    assert run(["export", "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert all(model in shown for model in MODELS)
+
+
+def test_the_help_says_what_can_be_generated(capsys):
+    assert run(["problem", "--help"]) == 0
+    shown = capsys.readouterr().out
+    for kind, make in generate.TOPOLOGIES.items():
+        own = inspect.signature(make).parameters.values()
+        needed = ", ".join(key.name for key in own if key.default is key.empty and key.kind is not key.VAR_KEYWORD)
+        assert re.search(rf"^ +{kind} +{needed}( |$)", shown, re.MULTILINE)
+        assert all(key.name in shown for key in own if key.default is not key.empty)
+    common = {field.name for field in dataclasses.fields(generate.Options)} - {"seed"}
+    assert common <= set(re.findall(r"\w+", shown[shown.index("Keys of all kinds") :]))
+    readme = (ROOT / "README.md").read_text()
+    assert all(f"`{kind}`" in readme for kind in generate.TOPOLOGIES)
+    (line,) = re.findall(r"`qnroute (problem --network waxman.*?) --out p.json`", readme)
+    assert run([*line.split(), "--out", "-"]) == 0
+    drawn = json.loads(capsys.readouterr().out)
+    assert len(drawn["requests"]) == 20 and all(0.3 <= link["p"] <= 0.6 for link in drawn["network"]["links"])
+
+
+def test_repeaters_on_a_generated_network_use_the_slot(capsys):
+    draw = ["problem", "--network", "grid:rows=2,columns=2,spacing_km=80,memory=4:8", "--repeaters", "50"]
+    assert run([*draw, "--slot", "0.5", "--requests", "3", "--out", "-"]) == 0
+    shown = capsys.readouterr()
+    nodes = json.loads(shown.out)["network"]["nodes"]
+    assert len(nodes) == 8 and {4, 5, 6, 7, 8} >= {node["memory"] for node in nodes[:4]}
+    assert "slot 0.5 s" in shown.err
+
+
 def test_repeater_stations_are_not_asked_for_entanglement(tmp_path):
     path = tmp_path / "p.json"
     draw = ["problem", "--network", "geant", "--hardware", "repeater", "--repeaters", "250", "--slot", "1"]
@@ -154,15 +195,34 @@ def test_demands_of_a_file_become_requests(tmp_path):
     out = tmp_path / "p.json"
     assert run(["problem", "--network", str(path), "--out", str(out)]) == 0
     assert [request["source"] for request in json.loads(out.read_text())["requests"]] == ["A"]
+    options = ["--min-fidelity", "0.7", "--routes", "3", "--out", str(out)]
+    assert run(["problem", "--network", str(path), *options]) == 0
+    (request,) = json.loads(out.read_text())["requests"]
+    assert (request["min_fidelity"], request["routes"]) == (0.7, 3)
 
 
-@pytest.mark.parametrize("model", ["link-flow", "path-packing"])
+@pytest.mark.parametrize("options", [(), ("--repeaters", "15"), ("--requests", "3", "--repeaters", "15")])
+@pytest.mark.parametrize("name", ["tiny_sndlib.txt", "diamond.json"])
+def test_a_network_from_standard_input_is_read_once(options, name, tmp_path, capsys, monkeypatch):
+    written = {}
+    for given in (str(DATA / name), "-"):
+        out = tmp_path / "p.json"
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO((DATA / name).read_bytes())))
+        assert run(["problem", "--network", given, "--name", "drawn", *options, "--out", str(out)]) == 0
+        written[given] = json.loads(out.read_text())
+        written[given]["network"].pop("name")
+    first, second = written.values()
+    assert first == second and first["requests"]
+    assert not any("~" in request["source"] + request["target"] for request in first["requests"])
+
+
+@pytest.mark.parametrize("model", ["auto", "link-flow", "path-packing"])
 @pytest.mark.parametrize("ending", ["mps", "lp"])
 def test_export_writes_model_and_legend(model, ending, diamond, tmp_path, capsys):
     out = tmp_path / f"model.{ending}"
     assert run(["export", diamond, "--model", model, "--out", str(out)]) == 0
     legend = json.loads((tmp_path / "model.legend.json").read_text())
-    assert legend["model"] == model and out.stat().st_size > 100
+    assert legend["model"] == model.replace("auto", "link-flow") and out.stat().st_size > 100
     assert all(name in out.read_text() for block in legend["columns"].values() for name in block["names"])
 
 
@@ -172,6 +232,27 @@ def test_plot_draws_the_routes(ending, diamond, tmp_path, capsys):
     assert run(["solve", diamond, "--plot", str(out)]) == 0
     assert out.stat().st_size > 3000
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_without_a_command_the_help_is_shown_as_it_is(capsys):
+    assert run(["--help"]) == 0
+    asked = capsys.readouterr()
+    assert run([]) == 0
+    assert capsys.readouterr() == asked and asked.err == ""
+    assert len(asked.out.splitlines()) > 15
+
+
+@pytest.mark.parametrize(
+    ("method", "said"), [("exact", "claimed gap 0.00 %, bound not verified"), ("greedy", "objective 0.648, no bound")]
+)
+def test_check_says_what_it_did_not_verify(method, said, diamond, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "r.json"
+    run(["solve", diamond, "--method", method, "--out", str(out)])
+    capsys.readouterr()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(out.read_bytes())))
+    assert run(["check", diamond, "-"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("standard input: holds") and shown.rstrip().endswith(said)
 
 
 def test_bench_lists_what_there_is(capsys):

@@ -11,7 +11,7 @@ import pytest
 
 from qnroute import catalog
 from qnroute.errors import ProblemError
-from qnroute.formats import load_demands, load_network
+from qnroute.formats import load_demands, load_network, read_source
 from qnroute.formats.cleaning import clean
 from qnroute.formats.foreign import read_content
 from qnroute.formats.gml import parse_gml
@@ -131,6 +131,20 @@ def test_demands_with_one_id_are_told_apart_and_named_as_the_nodes():
 
 def test_demands_of_a_problem_file_are_its_requests():
     assert [request.id for request in load_demands(DATA / "diamond.json").requests] == ["r1"]
+
+    for option in ({"min_fidelity": 0.5}, {"routes": 2}):
+        with pytest.raises(ProblemError, match=f"{next(iter(option))}: found .*, expected none: the requests of a"):
+            load_demands(DATA / "diamond.json", **option)
+
+
+def test_a_source_is_read_once_for_network_and_demands(tmp_path):
+    path = tmp_path / "n.txt"
+    path.write_bytes((DATA / "tiny_sndlib.txt").read_bytes())
+    source = read_source(path)
+    path.unlink()
+    assert source.has_demands and source.demands(routes=2).requests[0].routes == 2
+    assert source.network(repeater_km=15).n_nodes > source.network().n_nodes
+    assert not read_source("tokyo").has_demands
 
 
 @pytest.mark.parametrize("name", ["hamlets.json", "tricky.gml", "tokyo"])
@@ -385,3 +399,17 @@ def test_stations_come_before_links_are_given_up():
 def test_options_out_of_range(option, message):
     with pytest.raises(ProblemError, match=message):
         load_network("abilene", **option)
+
+
+@pytest.mark.parametrize("name", ["diamond.json", "told.json"])
+def test_a_slot_that_nothing_would_use_is_refused(name, tmp_path):
+    path = DATA / name
+    if name == "told.json":
+        path = tmp_path / name
+        path.write_text(
+            json.dumps(nx.node_link_data(nx.Graph([("A", "B", {"p": 0.5, "length_km": 90})]), edges="links"))
+        )
+    with pytest.raises(ProblemError, match="slot_s: found 5, but the network gives p of every link itself"):
+        load_network(path, slot_s=5)
+    assert load_network(path, slot_s=5, hardware="spdc").n_links
+    assert load_network(path, slot_s=5, repeater_km=40).n_links

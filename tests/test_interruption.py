@@ -225,3 +225,33 @@ def test_too_little_memory_is_one_line(capsys, monkeypatch):
 
     monkeypatch.setattr("qnroute.solvers.baselines.greedy", exhausted)
     refused(capsys, ["solve", DATA / "diamond.json", "--method", "greedy"], "memory")
+
+
+def _wrapped():
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt as stop:
+        raise ImportError("compiled code") from stop
+
+
+@pytest.mark.parametrize("drawn", [signal.default_int_handler, _wrapped])
+def test_ctrl_c_while_drawing_leaves_the_answer(drawn, tmp_path, capsys, monkeypatch):
+    def save_figure(ax, path):
+        drawn(*([signal.SIGINT, None] if drawn is signal.default_int_handler else []))
+
+    monkeypatch.setattr("qnroute.plot.save_figure", save_figure)
+    path, out, picture = DATA / "diamond.json", tmp_path / "r.json", tmp_path / "map.png"
+    assert run(["solve", str(path), "--out", str(out), "--plot", str(picture)]) == 0
+    shown = capsys.readouterr()
+    assert "1 of 1 requests served" in shown.out
+    one_line(shown.err, "interrupted while drawing; the answer stands")
+    assert holds(capsys, path, out)["status"] == "optimal" and not picture.exists()
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_ctrl_c_while_the_answer_is_printed(saved, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("qnroute.cli.solving._print_result", lambda result: signal.raise_signal(signal.SIGINT))
+    path, out = DATA / "diamond.json", tmp_path / "r.json"
+    assert run(["solve", str(path), *(["--out", str(out)] if saved else [])]) == (0 if saved else 3)
+    one_line(capsys.readouterr().err, "interrupted while showing; the answer stands" if saved else "interrupted before")
+    assert not saved or holds(capsys, path, out)["status"] == "optimal"

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from qnroute.errors import ProblemError
 from qnroute.fields import UNLIMITED
 from qnroute.network import LINK_COLUMNS, NODE_COLUMNS, Link, Network, Node
+from qnroute.problem import Problem
 
 STEADY = settings(deadline=None, derandomize=True, database=None, max_examples=60)
 SEEDS = st.integers(0, 2**40)
@@ -252,6 +253,14 @@ def test_to_networkx_and_back(seed):
     assert nx.utils.graphs_equal(back.to_networkx(), graph)
 
 
+def test_a_graph_keeps_all_but_the_order_of_links(contract_example):
+    part = contract_example["network"]
+    network = Network(part["nodes"], part["links"], name=part["name"])
+    back = Network.from_networkx(network.to_networkx())
+    assert back != network and unordered(back) == unordered(network)
+    assert "order of links" in " ".join(Network.to_networkx.__doc__.split())
+
+
 def test_from_networkx_makes_strings_and_notes_what_it_leaves_out():
     graph = nx.path_graph(3)
     nx.set_edge_attributes(graph, {edge: {"p": 0.5, "weight": 3, "cost": 1} for edge in graph.edges})
@@ -400,10 +409,13 @@ def test_ends_of_different_lengths_are_refused():
         Network.from_columns(["A", "B"], [0, 1], [1], p=0.5)
 
 
-def test_column_names_are_python_s_own_business():
-    with pytest.raises(TypeError, match="unknown column 'width'"):
+def test_columns_that_are_unknown_or_missing_are_named():
+    network = Network([{"id": "a"}], [], name="one")
+    with pytest.raises(ProblemError, match=r"^network one: columns: 'foo' is unknown, expected some of memory, swap"):
+        network.replace(foo=3)
+    with pytest.raises(ProblemError, match="columns: 'width' is unknown"):
         Network.from_columns(["A", "B"], [0], [1], p=0.5, width=2)
-    with pytest.raises(TypeError, match="the column p is required"):
+    with pytest.raises(ProblemError, match=r"links.p: missing, but required"):
         Network.from_columns(["A", "B"], [0], [1])
 
 
@@ -424,3 +436,24 @@ def test_long_messages_end_with_a_count():
     assert len(caught.value.faults) == 50 and str(caught.value).endswith("and 30 more")
     assert caught.value.at("file.json").faults == caught.value.faults
     assert str(caught.value.at("file.json")).startswith("file.json: nodes[0].memory")
+
+
+@pytest.mark.parametrize("name", [5, b"5", None, "n" * 1001])
+def test_a_name_that_no_file_could_hold_is_refused(name):
+    network = Network([{"id": "a"}], [])
+    expected = "name: found .*, expected text of at most 1000 characters"
+    with pytest.raises(ProblemError, match=expected):
+        Network([], [], name=name)
+    with pytest.raises(ProblemError, match=expected):
+        Network.from_columns(["A"], [], [], p=0.5, name=name)
+    if name is not None:
+        with pytest.raises(ProblemError, match=expected):
+            Problem(network, [], name=name)
+        with pytest.raises(ProblemError, match=expected):
+            network.replace(name=name)
+
+
+@pytest.mark.parametrize("notes", [5, "one note", [5], None])
+def test_notes_that_no_file_could_hold_are_refused(notes):
+    with pytest.raises(ProblemError, match=r"notes: found .*, expected a list of text"):
+        Network([], [], notes=notes)

@@ -373,6 +373,23 @@ def test_files_of_every_kind_are_written_and_figures_closed(ending, magic, tmp_p
     assert plt.get_fignums() == []
 
 
+def test_a_picture_is_written_as_any_other_file_is(tmp_path, monkeypatch):
+    (tmp_path / "real.png").write_text("old")
+    (tmp_path / "real.png").chmod(0o640)
+    (tmp_path / "map.png").symlink_to("real.png")
+    save_figure(plot_network(path(3, plane)), str(tmp_path / "map.png"))
+    assert (tmp_path / "map.png").is_symlink() and (tmp_path / "real.png").read_bytes().startswith(PNG)
+    assert (tmp_path / "real.png").stat().st_mode & 0o777 == 0o640
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ProblemError, match=r"map\.png: cannot be written: No space left on device"):
+        save_figure(plot_network(path(3, plane)), str(tmp_path / "map.png"))
+    assert sorted(os.listdir(tmp_path)) == ["map.png", "real.png"] and plt.get_fignums() == []
+
+
 def test_a_place_that_cannot_be_written_is_named_and_the_figure_closed(tmp_path):
     target = str(tmp_path / "missing" / "map.png")
     with pytest.raises(ProblemError, match="no folder") as caught:

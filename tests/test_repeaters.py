@@ -10,7 +10,7 @@ from qnroute.errors import ProblemError
 from qnroute.geography import great_circle_km
 from qnroute.hardware import preset
 from qnroute.network import Network
-from qnroute.repeaters import insert_repeaters
+from qnroute.repeaters import insert_repeaters, sites, stations
 
 UNHURRIED = settings(deadline=None)  # slow imports and busy machines are no failures
 
@@ -199,3 +199,30 @@ def test_segments_out_of_reach_are_refused():
 def test_other_nonsense_is_refused(given_):
     with pytest.raises(ProblemError, match=next(iter(given_))):
         insert_repeaters(**{"network": pair(250), "every_km": 100, "preset": "spdc", **given_})
+
+
+# --- told apart again ---
+
+
+def test_stations_are_told_from_sites():
+    before = Network(
+        [{"id": node} for node in ("A", "B", "A~B", "C~D", "x~y.1", "A~B.9")],
+        [
+            {"source": "A", "target": "B", "p": 0.1, "length_km": 250},
+            {"source": "B", "target": "A~B", "p": 0.1, "length_km": 250},
+            {"source": "A~B", "target": "C~D", "p": 0.1, "length_km": 50},
+            {"source": "C~D", "target": "x~y.1", "p": 0.1, "length_km": 50},
+            {"source": "x~y.1", "target": "A~B.9", "p": 0.1, "length_km": 50},
+        ],
+    )
+    assert sites(before) == list(before.node_ids)
+    after = insert_repeaters(before, 100, "spdc")
+    assert after.n_nodes == 10 and sites(after) == list(before.node_ids)
+    assert stations(insert_repeaters(after, 50, "spdc")).sum() > 4
+    assert sites(insert_repeaters(after, 50, "spdc")) == list(before.node_ids)
+    assert sites(Network([], [])) == []
+
+
+def test_stations_between_very_long_names_are_told_from_sites():
+    before = pair(250, "a" * 1000, "b" * 1000)
+    assert sites(insert_repeaters(before, 100, "spdc")) == list(before.node_ids)

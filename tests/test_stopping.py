@@ -149,3 +149,29 @@ def test_the_command_says_what_an_interruption_left_out(contract_example, ctrl_c
     ]
     rows = json.loads(out.read_text())
     assert [(row["problem"], row["method"]) for row in rows] == [("one", m) for m in ("exact", "greedy", "static")]
+
+
+@pytest.mark.parametrize(
+    ("methods", "code"), [("link-flow,pyomo", 3), ("link-flow", 3), ("link-flow,greedy", 0), ("static", 0)]
+)
+def test_a_table_without_any_answer_for_lack_of_time_has_its_own_status(
+    methods, code, contract_example, tmp_path, capsys, monkeypatch
+):
+    real = qn.solve
+
+    def solve(asked, name, **settings):
+        if name == "static":
+            raise qn.SolverError("static: cannot")
+        if name in ("link-flow", "pyomo"):
+            raise NoAnswer(f"{name}: time-limit before any answer")
+        return real(asked, name, **settings)
+
+    monkeypatch.setattr("qnroute.benchmark.comparison.solve", solve)
+    path, out = tmp_path / "p.json", tmp_path / "table.json"
+    path.write_text(json.dumps(contract_example))
+    assert run(["compare", str(path), str(path), "--methods", methods, "--out", str(out)]) == code
+    shown = capsys.readouterr()
+    assert shown.out.count("share of best bound") == 2
+    assert (shown.err != "") == (code == 3)
+    rows = json.loads(out.read_text())
+    assert [row["unanswered"] for row in rows] == [name in ("link-flow", "pyomo") for name in methods.split(",")] * 2

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qnroute.errors import SolverError
+from qnroute.errors import NoAnswer, SolverError
 from qnroute.interruption import noted
 from qnroute.methods import registered, solve
 from qnroute.network import Network
@@ -26,7 +26,7 @@ class Row:
     """One method on one problem; None and a reason in `status` where it gave no answer.
 
     `share` is value over the best bound that any of the methods proved, `gap` the distance to it; `remarks` say
-    what was not proven and what stopped the method.
+    what was not proven and what stopped the method. `unanswered`: time or patience ended before any answer.
     """
 
     problem: str
@@ -39,6 +39,7 @@ class Row:
     seconds: float | None
     status: str
     remarks: str = ""
+    unanswered: bool = False
 
 
 def default_methods(problem: Problem) -> list[str]:
@@ -71,7 +72,7 @@ def compare(
         _warm_up(problem, methods, interrupted)
         for name in methods:
             try:
-                results.append(SolverError(_NOT_RUN) if interrupted.is_set() else solve(problem, name, **common))
+                results.append(NoAnswer(_NOT_RUN) if interrupted.is_set() else solve(problem, name, **common))
             except SolverError as error:
                 results.append(error)
     answers = [result for result in results if isinstance(result, Result)]
@@ -98,7 +99,8 @@ def _warm_up(problem: Problem, methods: Sequence[str], interrupted: threading.Ev
 
 def _row(problem: Problem, name: str, result: Result | SolverError, best: float | None) -> Row:
     if isinstance(result, SolverError):
-        return Row(problem.name, name, None, None, best, None, None, None, str(result))
+        late = isinstance(result, NoAnswer)
+        return Row(problem.name, name, None, None, best, None, None, None, str(result), unanswered=late)
     share = None if not best else result.objective / best
     gap = relative_gap(result.objective, best)
     figures = (result.objective, result.bound, best, share, gap, result.seconds)

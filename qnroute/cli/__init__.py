@@ -10,13 +10,13 @@ import typer
 from typer.exceptions import Exit, TyperException
 
 from qnroute.cli import benching, console, drawing, listing, solving
+from qnroute.cli.interrupts import came_of_interrupt
 
 DONE, FAILED, BAD_INPUT, NO_ANSWER = 0, 1, 2, 3
 
 app = typer.Typer(
     name="qnroute",
     help="Optimization toolkit for quantum networks: a problem in, a checked allocation with a proven bound out.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -25,9 +25,11 @@ for family in (solving, listing, drawing, benching):
     family.register(app)
 
 
-@app.callback()
-def _root() -> None:
+@app.callback(invoke_without_command=True)
+def _root(context: typer.Context) -> None:
     """Commands act on problem and result files in JSON; ``-`` is standard input or output."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -81,22 +83,13 @@ def _answered(arguments: list[str] | None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return _fail(_INTERRUPTED, NO_ANSWER)
     except Exception as error:
-        if _came_of_interrupt(error):
+        if came_of_interrupt(error):
             return _fail(_INTERRUPTED, NO_ANSWER)
         raise
 
 
 _TYPER_INTERRUPTED = 130
 _INTERRUPTED = "interrupted before there was an answer"
-
-
-def _came_of_interrupt(error: BaseException | None) -> bool:
-    """Whether a Ctrl-C lies behind an error: compiled code and imports wrap it in errors of their own."""
-    while error is not None:
-        if isinstance(error, KeyboardInterrupt):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _abandon_output() -> None:

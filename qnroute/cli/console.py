@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from qnroute.text import printable
+
 if TYPE_CHECKING:
     from qnroute.settings import Progress
 
@@ -54,11 +56,6 @@ def remark(text: str) -> None:
     """One line on standard error for people."""
     if sys.stderr is not None:
         print(f"qnroute: {printable(' '.join(text.split()))}", file=sys.stderr)
-
-
-def printable(text: str) -> str:
-    """The text with what would command a terminal spelled out."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 @contextlib.contextmanager

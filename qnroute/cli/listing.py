@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -87,7 +87,7 @@ def hardware(
     if name is None:
         found = presets()
         if as_json:
-            console.document({known: _preset_dict(entry) for known, entry in found.items()})
+            console.document({known: entry.to_dict() for known, entry in found.items()})
             return
         width = max(map(len, found))
         for known, entry in found.items():
@@ -95,15 +95,9 @@ def hardware(
         return
     entry = preset(name)
     if as_json:
-        console.document(_preset_dict(entry))
+        console.document(entry.to_dict())
         return
     _print_preset(entry)
-
-
-def _preset_dict(entry: Preset) -> dict[str, Any]:
-    figures = {name: figure._asdict() for name, figure in entry.figures.items()}
-    plain = {field.name: getattr(entry, field.name) for field in dataclasses.fields(entry)}
-    return {**plain, "figures": figures}
 
 
 def _print_preset(entry: Preset) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from typing import Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from qnroute.cli import console
+from qnroute.cli.interrupts import came_of_interrupt
+
+if TYPE_CHECKING:
+    from qnroute.result import Result
 
 Seconds = Annotated[float | None, typer.Option("--time-limit", help="Seconds for each method.", metavar="S")]
 Seed = Annotated[int | None, typer.Option(help="Seed of the random numbers.", metavar="N")]
@@ -31,7 +37,6 @@ def solve(
     plot: Annotated[str | None, typer.Option(help="Draw the routes: .png .svg .pdf", metavar="FILE")] = None,
 ) -> None:
     """Answer a problem; the answer is checked before it is given."""
-    from qnroute.errors import ProblemError
     from qnroute.formats import load_problem
     from qnroute.formats.writing import require_writable, write_text
     from qnroute.methods import solve_with
@@ -50,17 +55,14 @@ def solve(
         result = solve_with(stated, method, options, **common)
     if out is not None:
         result.save(out)
-    if as_json and out != "-":
-        write_text("-", result.to_json())
-    elif out != "-":
-        _print_result(result)
+    with _interruptible("showing", kept=out is not None):
+        if as_json and out != "-":
+            write_text("-", result.to_json())
+        elif out != "-":
+            _print_result(result)
     if plot is not None:
-        from qnroute.plot import plot_result, save_figure
-
-        try:
-            save_figure(plot_result(result), plot)
-        except ProblemError as error:
-            raise error if error.source else error.at(plot) from None
+        with _interruptible("drawing", kept=True):
+            _draw(result, plot)
     for text in result.remarks:
         console.remark(text)
 
@@ -76,13 +78,17 @@ def compare(
     from qnroute.benchmark.comparison import compare as run
     from qnroute.benchmark.comparison import default_methods
     from qnroute.benchmark.tables import require_table, write_table
+    from qnroute.errors import NoAnswer, ProblemError
     from qnroute.formats import load_problem
     from qnroute.interruption import noted
     from qnroute.methods import method
 
     if out is not None:
         require_table(out)
+    _require_one_standard_input(*problems)
     names = None if methods is None else [name.strip() for name in methods.split(",") if name.strip()]
+    if names == []:
+        raise ProblemError(f"--methods: found {methods!r}, expected names, or nothing at all for the usual ones")
     for name in names or ():
         method(name)
     loaded = [load_problem(path) for path in problems]
@@ -99,6 +105,8 @@ def compare(
             rows += some
     if out is not None:
         write_table(rows, out)
+    if any(row.unanswered for row in rows) and not any(row.value is not None for row in rows):
+        raise NoAnswer("no method answered before the time limit or the interruption")
 
 
 def check(
@@ -107,17 +115,19 @@ def check(
 ) -> None:
     """Verify a result file from its problem alone; exit 1 and the broken rule, if any."""
     from qnroute.formats import load_problem, load_result
+    from qnroute.formats.reading import source_of
     from qnroute.formats.results import verify
 
+    _require_one_standard_input(problem, result)
     stated, claimed = load_problem(problem), load_result(result)
     verdict = verify(stated, claimed)
     if verdict.broken:
-        console.remark(f"{result}: " + "; ".join(verdict.broken))
+        console.remark(f"{source_of(result)}: " + "; ".join(verdict.broken))
         raise typer.Exit(1)
-    gap = "no bound" if claimed.gap is None else f"gap {console.percent(claimed.gap)}"
-    console.say(
-        f"{result}: holds; {len(claimed.routes) or len(claimed.links)} chosen, objective {verdict.objective:.9g}, {gap}"
-    )
+    gap = "" if claimed.gap is None else f"claimed gap {console.percent(claimed.gap)}, "
+    bound = "no bound" if claimed.bound is None else "bound not verified"
+    chosen = len(claimed.routes) or len(claimed.links)
+    console.say(f"{source_of(result)}: holds; {chosen} chosen, objective {verdict.objective:.9g}, {gap}{bound}")
 
 
 def key_values(pairs: list[str], what: str = "--option") -> dict[str, str]:
@@ -130,7 +140,35 @@ def key_values(pairs: list[str], what: str = "--option") -> dict[str, str]:
     return {key: value for key, _, value in (pair.partition("=") for pair in pairs)}
 
 
-def _print_result(result) -> None:
+def _require_one_standard_input(*paths: str) -> None:
+    from qnroute.errors import ProblemError
+
+    if paths.count("-") > 1:
+        raise ProblemError("standard input: named more than once (-), but it can be read only once")
+
+
+def _draw(result: Result, path: str) -> None:
+    from qnroute.errors import ProblemError
+    from qnroute.plot import plot_result, save_figure
+
+    try:
+        save_figure(plot_result(result), path)
+    except ProblemError as error:
+        raise error if error.source else error.at(path) from None
+
+
+@contextlib.contextmanager
+def _interruptible(doing: str, *, kept: bool) -> Iterator[None]:
+    """What is done with an answer that is `kept` already: an interruption ends it and takes nothing from the answer."""
+    try:
+        yield
+    except BaseException as error:
+        if not kept or not came_of_interrupt(error):
+            raise
+        console.remark(f"interrupted while {doing}; the answer stands")
+
+
+def _print_result(result: Result) -> None:
     rows = result.to_dict()["routes"]
     proven = "no bound" if result.bound is None else f"bound {console.number(result.bound)}"
     gap = "" if result.gap is None else f", gap {console.percent(result.gap)}"

@@ -87,6 +87,7 @@ def _measure(draft: _Draft, equipment: Equipment, *, told: bool) -> None:
     draft.notes += [*unsure, *dropped]
     draft.notes += [*length_doubts(length, straight, draft.link_names), *loss_doubts(loss, length, draft.link_names)]
     if told:
+        equipment.require_slot_used()
         draft.notes += fill_defaults(draft.nodes, draft.links)
         return
     if equipment.hardware is not None:

@@ -9,8 +9,6 @@ from qnroute.hardware import AnyPreset, Preset
 from qnroute.network import Network
 from qnroute.repeaters import insert_repeaters
 
-DEFAULT = "repeater"  # Rabbie et al., npj Quantum Inf. 8, 5 (2022): made for fibre networks as they exist
-
 
 @record
 class Equipment:
@@ -42,12 +40,19 @@ class Equipment:
     @property
     def preset(self) -> Preset:
         """The preset that makes whatever has to be made."""
-        return presets.preset(DEFAULT) if self.hardware is None else self.hardware
+        return presets.preset(presets.STANDARD_PRESET) if self.hardware is None else self.hardware
 
     def equip(self, network: Network) -> Network:
         """A network that says everything itself, with stations and other hardware where they are wished."""
+        self.require_slot_used()
         network = self.add_stations(network)
         return network if self.hardware is None else self.hardware.apply(network, slot_s=self.slot_s)
+
+    def require_slot_used(self) -> None:
+        """Refuse a slot for a network that says p of every link itself, unless something is built there."""
+        if self.slot_s is not None and self.hardware is None and self.repeater_km is None:
+            found = f"found {self.slot_s:g}, but the network gives p of every link itself"
+            raise ProblemError(f"slot_s: {found}; give hardware or repeater stations, too, or leave it out")
 
     def add_stations(self, network: Network) -> Network:
         """`network` with repeater stations, if they are wished."""

@@ -5,30 +5,75 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from qnroute import fields
 from qnroute.errors import ProblemError
 from qnroute.formats import json_text
-from qnroute.formats.checking import require_sound
 from qnroute.formats.cleaning import clean
+from qnroute.formats.demands import Demands, requests_of
 from qnroute.formats.equipment import Equipment
 from qnroute.formats.foreign import NETWORK_FORMAT, read_content
-from qnroute.formats.naming import distinct, name_nodes
-from qnroute.formats.raw import RawDemand, RawNetwork, count
+from qnroute.formats.raw import RawNetwork
 from qnroute.formats.reading import read_bytes, source_of
 from qnroute.formats.writing import STANDARD, write_text
 from qnroute.hardware import Preset
 from qnroute.network import Network
-from qnroute.problem import Problem, Request
+from qnroute.problem import Problem
 
 
-class Demands(NamedTuple):
-    """Requests made of the demands of a file, and what was dropped on the way."""
+@dataclass(frozen=True)
+class Source:
+    """What stands under a bundled name or in a file, read once for its network and its demands.
 
-    requests: tuple[Request, ...]
-    notes: tuple[str, ...]
+    Attributes
+    ----------
+    held
+        A foreign network as it stands there, or a network or problem in the contract's own words.
+    called
+        Its name in messages.
+    """
+
+    held: RawNetwork | Network | Problem
+    called: str
+
+    def network(
+        self,
+        *,
+        hardware: Preset | str | None = None,
+        repeater_km: float | None = None,
+        slot_s: float | None = None,
+    ) -> Network:
+        """The network, as `load_network` makes it."""
+        equipment = Equipment.of(hardware, repeater_km, slot_s)
+        try:
+            if isinstance(self.held, RawNetwork):
+                return clean(self.held, equipment)
+            return equipment.equip(self.held.network if isinstance(self.held, Problem) else self.held)
+        except ProblemError as error:
+            raise error.at(self.called) from None
+
+    @property
+    def has_demands(self) -> bool:
+        """Whether requests can be made of it."""
+        return bool(self.held.demands) if isinstance(self.held, RawNetwork) else isinstance(self.held, Problem)
+
+    def demands(self, *, min_fidelity: float | None = None, routes: int | None = None) -> Demands:
+        """The requests, as `load_demands` makes them."""
+        try:
+            if not self.has_demands:
+                raise ProblemError("holds no demands")
+            if isinstance(self.held, RawNetwork):
+                floor = 0.0 if min_fidelity is None else min_fidelity
+                return requests_of(self.held, min_fidelity=floor, routes=1 if routes is None else routes)
+            for option, value in (("min_fidelity", min_fidelity), ("routes", routes)):
+                if value is not None:
+                    found = f"found {fields.brief(value)}, expected none"
+                    raise ProblemError(f"{option}: {found}: the requests of a problem file have their own")
+            return Demands(self.held.requests, ())
+        except ProblemError as error:
+            raise error.at(self.called) from None
 
 
 def load_network(
@@ -60,19 +105,15 @@ def load_network(
     Raises
     ------
     ProblemError
-        No such name or file, not a format that is read, faults in it, or an option out of range.
+        No such name or file, not a format that is read, faults in it, an option out of range, or one without effect.
     """
-    equipment = Equipment.of(hardware, repeater_km, slot_s)
-    found, source = _find(name_or_path)
-    try:
-        if isinstance(found, RawNetwork):
-            return clean(found, equipment)
-        return equipment.equip(found.network if isinstance(found, Problem) else found)
-    except ProblemError as error:
-        raise error.at(source) from None
+    Equipment.of(hardware, repeater_km, slot_s)  # faults of the options come before those of the file
+    return read_source(name_or_path).network(hardware=hardware, repeater_km=repeater_km, slot_s=slot_s)
 
 
-def load_demands(path: str | os.PathLike[str], *, min_fidelity: float = 0.0, routes: int = 1) -> Demands:
+def load_demands(
+    path: str | os.PathLike[str], *, min_fidelity: float | None = None, routes: int | None = None
+) -> Demands:
     """Requests from the demands of an SNDlib file (or a problem file's own requests).
 
     Weights are proportional to the demands and 1 on average. Ends are named as `load_network` names the nodes.
@@ -83,17 +124,9 @@ def load_demands(path: str | os.PathLike[str], *, min_fidelity: float = 0.0, rou
     path
         As in `load_network`.
     min_fidelity, routes
-        Of every request; a file does not say them.
+        Of every request, 0 and 1 if not given; an SNDlib file does not say them, and a problem file says its own.
     """
-    found, source = _find(path)
-    try:
-        if isinstance(found, Problem):
-            return Demands(found.requests, ())
-        if not isinstance(found, RawNetwork) or not found.demands:
-            raise ProblemError("holds no demands")
-        return _requests(found, min_fidelity=min_fidelity, routes=routes)
-    except ProblemError as error:
-        raise error.at(source) from None
+    return read_source(path).demands(min_fidelity=min_fidelity, routes=routes)
 
 
 def save_network(network: Network, path: str | os.PathLike[str]) -> None:
@@ -104,18 +137,19 @@ def save_network(network: Network, path: str | os.PathLike[str]) -> None:
     write_text(path, json_text.render(document))
 
 
-def _find(name_or_path: str | os.PathLike[str]) -> tuple[RawNetwork | Network | Problem, str]:
-    """What stands under a bundled name or in a file, and what messages call it."""
+def read_source(name_or_path: str | os.PathLike[str]) -> Source:
+    """Read what stands under a bundled name, in a file, or in standard input where that is ``-``."""
     from qnroute import catalog
 
     if isinstance(name_or_path, str) and name_or_path in catalog.names():
-        return catalog.load(name_or_path), f"network {name_or_path}"
+        return Source(catalog.load(name_or_path), f"network {name_or_path}")
     path, source = Path(name_or_path), source_of(name_or_path)
     if isinstance(name_or_path, str) and _is_word(name_or_path) and not os.path.exists(path):
         raise ProblemError(_unknown(name_or_path, catalog.names()))
     content = read_bytes(name_or_path)
     try:
-        return read_content(content, name="" if name_or_path == STANDARD else path.stem, suffix=path.suffix), source
+        held = read_content(content, name="" if name_or_path == STANDARD else path.stem, suffix=path.suffix)
+        return Source(held, source)
     except ProblemError as error:
         raise error.at(source) from None
 
@@ -128,34 +162,3 @@ def _unknown(name: str, names: Sequence[str]) -> str:
     close = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.6)
     hint = f"did you mean {' or '.join(close)}?" if close else f"bundled are {', '.join(names)}"
     return f"network: no file and no bundled network is called {fields.brief(name)}; {hint}"
-
-
-def _requests(raw: RawNetwork, *, min_fidelity: float, routes: int) -> Demands:
-    require_sound(raw)
-    names = dict(zip((node.key for node in raw.nodes), name_nodes(raw.nodes)[0]))
-    unknown = {end for demand in raw.demands for end in (demand.source, demand.target) if end not in names}
-    if unknown:
-        raise ProblemError([f"demands: no node is called {fields.brief(end)}" for end in sorted(unknown)])
-    kept = [demand for demand in raw.demands if demand.value > 0 and demand.source != demand.target]
-    if not kept:
-        raise ProblemError("holds no demand above 0 between two nodes")
-    mean = sum(demand.value for demand in kept) / len(kept)
-    requests = [
-        Request(
-            id=name,
-            source=names[demand.source],
-            target=names[demand.target],
-            weight=demand.value / mean,
-            min_fidelity=min_fidelity,
-            routes=routes,
-        )
-        for name, demand in zip(distinct([demand.id for demand in kept]), kept)
-    ]
-    return Demands(tuple(requests), tuple(_dropped(raw.demands)))
-
-
-def _dropped(demands: Sequence[RawDemand]) -> list[str]:
-    at_home = sum(demand.source == demand.target for demand in demands)
-    nothing = sum(demand.value <= 0 and demand.source != demand.target for demand in demands)
-    notes = [f"dropped: {count(nothing, 'demand')} of 0 or less"] if nothing else []
-    return notes + ([f"dropped: {count(at_home, 'demand')} of a node from itself"] if at_home else [])

@@ -8,6 +8,7 @@ import numpy as np
 
 from qnroute.formats.raw import count, sample
 from qnroute.hardware import SEPARABLE, WORTHLESS
+from qnroute.joining import components
 
 WITHOUT_REPEATERS_KM = 100.0
 BEST_FIBRE_DB_PER_KM = 0.14  # the lowest loss reported for a fibre: Tamura et al., J. Lightwave Technol. 36, 44 (2018)
@@ -64,25 +65,10 @@ def reach_doubts(links: Mapping[str, np.ndarray], cut: np.ndarray, called: Seque
 
 def connection_doubts(n_nodes: int, ends: Sequence[tuple[int, int]]) -> Iterator[str]:
     """A doubt if the network falls into parts."""
-    sizes = sorted(_part_sizes(n_nodes, ends), reverse=True)
+    sizes = np.bincount(components(n_nodes, np.array(ends, dtype=np.int64).reshape(-1, 2)))
     if len(sizes) > 1:
-        yield f"doubtful: not connected, {len(sizes)} parts of {sample([str(size) for size in sizes], shown=5)} nodes"
-
-
-def _part_sizes(n_nodes: int, ends: Sequence[tuple[int, int]]) -> Iterator[int]:
-    around: list[list[int]] = [[] for _ in range(n_nodes)]
-    for u, v in ends:
-        around[u].append(v)
-        around[v].append(u)
-    unseen = set(range(n_nodes))
-    while unseen:
-        part, size = [unseen.pop()], 0
-        while part:
-            size += 1
-            new = unseen.intersection(around[part.pop()])
-            unseen -= new
-            part += new
-        yield size
+        largest = [str(size) for size in sorted(sizes.tolist(), reverse=True)]
+        yield f"doubtful: not connected, {len(sizes)} parts of {sample(largest, shown=5)} nodes"
 
 
 def _counted(chosen: np.ndarray) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from qnroute.errors import ProblemError
@@ -22,11 +24,24 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     ProblemError
         When the place cannot be written, the disk is full, or the text is not valid Unicode.
     """
-    try:
+    with _faults_at(path):
         if os.fspath(path) == STANDARD:
             _write_standard(text)
         else:
             _write_file(Path(path), text.encode())
+
+
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write `content` to the file at `path`, whole or not at all, as `write_text` does."""
+    with _faults_at(path):
+        _write_file(Path(path), content)
+
+
+@contextlib.contextmanager
+def _faults_at(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Faults of writing, as `ProblemError` with the path."""
+    try:
+        yield
     except BrokenPipeError:  # a reader that has gone is no fault of the path
         raise
     except OSError as error:
