@@ -68,6 +68,7 @@ def test_a_packing_too_dense_for_presolve_minds_the_time_limit(tmp_path, capsys)
     problem, out = tmp_path / "dense.json", tmp_path / "r.json"
     drawn = "problem --network surfnet --requests 20 --seed 3 --memory 6 --objective link-sum --out"
     assert run([*drawn.split(), str(problem)]) == 0
+    capsys.readouterr()
     code, _, err = finished("solve", problem, "--method", "path-packing", "--time-limit", 5, "--out", out)
     one_line(err, "time")
     assert code == (0 if out.exists() else 3)

@@ -51,7 +51,7 @@ def test_tiny_probabilities_do_not_vanish_in_tolerances():
 def test_the_gap_is_honest_where_the_proof_is_out_of_reach():
     """Cut off early, the answer carries a bound above what longer work finds, and says what is missing."""
     network = generate.grid(7, 7, p=0.99, channels=1, memory=4)
-    problem = qn.Problem(network, generate.requests(network, 40, seed=4, routes=3))
+    problem = qn.Problem(network, generate.requests(network, 60, seed=4, routes=3))
     short = qn.solve(problem, "exact", max_routes=20)
     longer = qn.solve(problem, "exact", max_routes=400)
     assert short.objective <= longer.bound + 1e-9 and longer.objective <= short.bound + 1e-9
