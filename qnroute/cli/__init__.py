@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
+import threading
 
 import typer
 from typer.exceptions import Exit, TyperException
@@ -34,7 +36,14 @@ def _root(context: typer.Context) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit: 0 done, 1 the check failed, 2 bad input or usage, 3 no answer within the limit."""
-    sys.exit(run(arguments))
+    code = run(arguments)
+    with contextlib.suppress(ValueError):  # all is said: a Ctrl-C now would only change the status
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if threading.active_count() > 1:  # a solver that minds no second Ctrl-C: its thread would abort on the way out
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -48,6 +57,8 @@ def run(arguments: list[str] | None = None) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
         return code
+    except KeyboardInterrupt:  # once more, while leaving
+        return code if code != DONE else _fail(_INTERRUPTED, NO_ANSWER)
     except BrokenPipeError:  # the reader has gone: nothing left to tell it
         _abandon_output()
         return DONE
