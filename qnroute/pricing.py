@@ -13,18 +13,21 @@ import numpy as np
 from numba import njit
 
 from qnroute import completion
+from qnroute.backward import grow_back
 from qnroute.completion import Asked, Graph, Prices, cleared, longer, look_around, room_around, worth_at
 from qnroute.costs import closed, path_costs
 from qnroute.errors import SolverError
 from qnroute.fidelity import noise_budget
-from qnroute.labels import forget_labels, grow, room_for_labels
+from qnroute.forward import grow
+from qnroute.labels import forget_labels, put, room_for_labels
+from qnroute.parity import marked
 from qnroute.problem import Problem
 from qnroute.regions import explored, no_regions, with_rows
 from qnroute.routes import can_end
 from qnroute.settings import Settings
 
 _CHUNK = 64  # requests searched in one go
-FOLLOWED, BEST, ALL = 0, 1, 2  # how hard to look: along a few mixes, to the best route, for every route
+FOLLOWED, BEST, ALL, THOROUGH = 0, 1, 2, 3  # how hard to look: see `Pricer.search`
 _REMEMBERED = 64  # nodes remembered for each node, link and request
 _SHORT = 1e-12  # share of its worth by which the best route followed may miss the bound
 
@@ -70,6 +73,7 @@ def _search(graph, prices, regions, requests, max_hops, effort, count, max_label
     """The routes of some requests, one after the other, and what `Priced` says of those not found."""
     around = room_around(graph, prices.pair.size)
     labels = room_for_labels(graph.indptr.size - 1, max_labels, count)
+    back = room_for_labels(graph.indptr.size - 1, max_labels if effort == THOROUGH else 0, 0)
     found = _Found(np.empty(64, np.int64), np.zeros(65, np.int64), np.empty(512, np.int64), np.empty(64))
     most, rest = requests.floor.copy(), requests.floor.copy()
     total = 0
@@ -77,14 +81,21 @@ def _search(graph, prices, regions, requests, max_hops, effort, count, max_label
         ends = prices.source[requests.source[k]] + prices.target[requests.target[k]]
         asked = Asked(
             requests.number[k], requests.source[k], requests.target[k], requests.worth[k], requests.fall[k],
-            requests.cheapest[k], requests.max_noise[k], max_hops, requests.floor[k] + ends, effort == ALL,
+            requests.cheapest[k], requests.max_noise[k], max_hops, requests.floor[k] + ends, effort >= ALL,
         )  # fmt: skip
+        n_back = 0
         bound, slope = look_around(graph, prices, around, asked, regions)
         best = max(asked.needed, around.price.max())
         n_labels = n_grown = 0
         if bound > asked.needed and (asked.everything or (effort == BEST and bound > best + _SHORT * asked.worth)):
             floor = asked.needed if asked.everything else best
-            n_labels, n_grown, bound = grow(graph, prices, around, labels, asked, slope, floor, stop)
+            odd, paid = marked(graph, prices, around, asked, completion.PAID) if prices.pair.size else (0, 0.0)
+            put(labels, 0, asked.source, -1, 0.0, paid, 0.0, 0, odd)
+            if effort == THOROUGH:
+                n_back = grow_back(graph, prices, around, back, asked, floor, stop)
+            n_labels, n_grown, bound = grow(
+                graph, prices, around, labels, back, max(n_back, 0), asked, slope, floor, stop
+            )
         most[k] = max(bound, best) - ends
         rest[k] = most[k]
         if asked.everything:
@@ -110,6 +121,7 @@ def _search(graph, prices, regions, requests, max_hops, effort, count, max_label
                 found.indptr[total + 1] = start + size
                 total += 1
         forget_labels(labels, n_labels)
+        forget_labels(back, abs(n_back))
         for which in range(completion.KINDS):
             cleared(around, which)
     nodes, indptr = found.nodes[: found.indptr[total]].copy(), found.indptr[: total + 1].copy()
@@ -192,7 +204,8 @@ class Pricer:
         Parameters
         ----------
         effort
-            `FOLLOWED`: a few routes and a bound; `BEST`: the best route too; `ALL`: every route, up to `count`.
+            `FOLLOWED`: a few routes and a bound; `BEST`: the best route too; `ALL`: every route, up to `count`;
+            `THOROUGH`: the same with completions grown first, which is slower but does not get lost among cuts.
         max_labels
             Partial paths held for a request at most; past it the bound stays loose.
         among

@@ -22,7 +22,7 @@ import numpy as np
 from qnroute.allocation import Allocation
 from qnroute.errors import SolverError
 from qnroute.methods import method, solve_with
-from qnroute.pricing import ALL, BEST, FOLLOWED, Priced, Pricer, joined
+from qnroute.pricing import ALL, BEST, FOLLOWED, THOROUGH, Priced, Pricer, joined
 from qnroute.problem import Problem
 from qnroute.result import PROVEN, Result
 from qnroute.routes import RouteTable, table_of
@@ -341,8 +341,8 @@ class ColumnGeneration:
             share = min(_LABELS // len(among), _MOST_LABELS)
             last = labels * _MORE >= share
             priced = self._pricer.search(
-                met, floor, self._settings, effort=ALL, among=among, count=max(most // len(among), 1),
-                max_labels=max(share, _FEWEST_LABELS) if last else labels,
+                met, floor, self._settings, among=among, count=max(most // len(among), 1),
+                effort=THOROUGH if last else ALL, max_labels=max(share, _FEWEST_LABELS) if last else labels,
             )  # fmt: skip
             if priced is None or not self._going():
                 return None
