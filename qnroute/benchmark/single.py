@@ -44,7 +44,7 @@ WAYS = {method.name: method for method in (*BUILT_IN, HIGHS)}
 
 def measured(case: Case, way: str, time_limit: float) -> dict[str, Any]:
     """Everything about one run, ready for JSON."""
-    with contextlib.suppress(NoAnswer):
+    with contextlib.suppress(QnrouteError):
         solve(case.make(_WARM), WAYS[way], time_limit=_WARM_S)
     problem = case.problem()
     about = {
