@@ -132,7 +132,7 @@ def test_a_run_without_an_answer_says_so():
 def test_a_process_that_fails_or_hangs_is_told_apart():
     with pytest.raises(SolverError, match="status 1: KeyError: 'no-such-case'"):
         processes.measured("qnroute.benchmark.single", "no-such-case", "exact", "1", interrupted=threading.Event())
-    with pytest.raises(SolverError, match="status -9"):
+    with pytest.raises(SolverError, match="no end after 0 s"):
         arguments = ("tiny-log", "column-generation", "1")
         processes.measured("qnroute.benchmark.single", *arguments, interrupted=threading.Event(), patience=0.0)
     stopped = threading.Event()
@@ -289,6 +289,14 @@ def test_a_column_of_axes_for_each_group():
     assert [ax.get_title(loc="left") for ax in axes[:2]] == ["growth", "hard"]
     assert [text.get_text() for text in axes[0].get_legend().get_texts()] == ["column-generation", "link-flow"]
     assert [text.get_text() for text in axes[2].texts] == ["proven", "50", "100"]
+    assert [text.get_text() for text in axes[3].texts] == ["proven", "grid"]
+
+
+def test_only_cases_of_one_kind_are_joined_by_a_line():
+    names = ("selection-1000", "selection-10000", "selection-regular-10000")
+    ax = figures.plot_costs([row(name, way="exact") for name in names])
+    assert [len(line.get_xdata()) for line in ax.lines] == [2, 0, 1]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["exact"]
 
 
 def test_what_is_not_proven_is_hollow():

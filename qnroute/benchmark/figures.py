@@ -46,16 +46,17 @@ def plot_proofs(rows: Sequence[Proof]) -> Axes:
 def plot_costs(rows: Sequence[Proof], ax: Axes | None = None) -> Axes:
     """CPU seconds of each way against the number of nodes, hollow where nothing was proven."""
     ax = _axes(ax)
-    for way in dict.fromkeys(row.way for row in rows):
-        found = sorted((row.nodes, row.cpu_s, row.status) for row in rows if row.way == way and row.cpu_s is not None)
-        if not found:
-            continue
+    known, ways = [row for row in rows if row.cpu_s is not None], set()
+    for way, kind in dict.fromkeys((row.way, _kind(row)) for row in known):
+        found = sorted((row.nodes, row.cpu_s, row.status) for row in known if (row.way, _kind(row)) == (way, kind))
         nodes, seconds, status = (np.array(column) for column in zip(*found))
         colour = _COLOURS.get(way, _OTHER)
         filled = np.where(status == "optimal", colour, "white")
         ax.plot(nodes, seconds, color=colour, linewidth=1.2, zorder=2)
         ax.scatter(nodes, seconds, c=filled, edgecolors=colour, s=28, zorder=3)
-        ax.plot([], [], color=colour, marker="o", markersize=5, linewidth=1.2, label=way)
+        if way not in ways:
+            ax.plot([], [], color=colour, marker="o", markersize=5, linewidth=1.2, label=way)
+        ways.add(way)
     _finish(ax, "nodes", "CPU seconds")
     _whole_ticks(ax, sorted({row.nodes for row in rows}))
     if ax.get_legend_handles_labels()[1]:
@@ -64,7 +65,7 @@ def plot_costs(rows: Sequence[Proof], ax: Axes | None = None) -> Axes:
 
 
 def plot_gaps(rows: Sequence[Proof], ax: Axes | None = None) -> Axes:
-    """The relative gap of each run over its wall-clock time, named by its nodes; lighter for smaller cases."""
+    """The relative gap of each run over its wall-clock time, by the name of its case; lighter for smaller ones."""
     ax = _axes(ax)
     ax.axhline(PROVEN, color=_QUIET, linewidth=0.8, linestyle="--", zorder=1)
     ax.annotate("proven", (1.0, PROVEN), (-2, 2), **_AT, xycoords=("axes fraction", "data"), ha="right", color=_OTHER)
@@ -78,13 +79,18 @@ def plot_gaps(rows: Sequence[Proof], ax: Axes | None = None) -> Axes:
         ax.plot(seconds, gaps, drawstyle="steps-post", color=colour, alpha=0.35 + 0.65 * rank, linewidth=1.2, zorder=2)
         face = colour if gaps[-1] <= PROVEN else "white"
         ax.scatter(seconds[-1:], gaps[-1:], c=face, edgecolors=colour, s=18, zorder=3)
-        ax.annotate(f"{row.nodes:,}", (seconds[-1], gaps[-1]), (3, 4), **_AT, color=colour)
+        ax.annotate(row.case.removeprefix(f"{row.group}-"), (seconds[-1], gaps[-1]), (3, 4), **_AT, color=colour)
     _finish(ax, "seconds", "relative gap")
     ax.set_ylim(_LEAST / 2, 1.5)
     return ax
 
 
 _AT = {"textcoords": "offset points", "fontsize": 6.5, "zorder": 4}
+
+
+def _kind(row: Proof) -> str:
+    """The name of the case without its size: only such cases are joined by a line."""
+    return row.case.rstrip("0123456789")
 
 
 def _axes(ax: Axes | None) -> Axes:

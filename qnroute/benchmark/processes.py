@@ -28,19 +28,23 @@ def measured(
         It failed, or was ended; with the last line of what it said.
     """
     command, given_up = [sys.executable, "-m", module, *arguments], time.monotonic() + patience
+    late = False
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         while True:
             try:
                 out, err = child.communicate(timeout=0.2)
                 break
             except subprocess.TimeoutExpired:
-                if interrupted.is_set() or time.monotonic() > given_up:
+                late = time.monotonic() > given_up
+                if late or interrupted.is_set():
                     child.kill()
             except BaseException:  # a second Ctrl-C
                 child.kill()
                 raise
     if interrupted.is_set():
         return None
+    if late and child.returncode:
+        raise SolverError(f"no end after {patience:g} s")
     if child.returncode:
         said = err.strip().splitlines()[-1:] or ["it said nothing"]
         raise SolverError(f"a process ended with status {child.returncode}: {said[0]}")
