@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import networkx as nx
 import numpy as np
 import pytest
+from helpers import ROOT
 from matplotlib.colors import to_hex
 
 import qnroute as qn
@@ -90,6 +91,12 @@ def test_sizes_are_those_of_their_names():
     assert big.name == "peers-500" and big.objective.kind == "log-success"
     near = CASES["growth-near-200"].problem()
     assert len(near.requests) == near.network.n_nodes == 200 and CASES["growth-200"].problem().network == near.network
+
+
+def test_the_page_names_every_group_and_way():
+    page = (ROOT / "docs" / "benchmarks.md").read_text()
+    assert all(f"| `{group}` |" in page for group in GROUPS)
+    assert all(f"`{way}`" in page for case in CASES.values() for way in case.ways)
 
 
 # --- one run ---

@@ -24,7 +24,7 @@ _COLOURS = {
 _OTHER = "#6b7280"
 _QUIET = "#b8bec6"
 _LEAST = 1e-7  # gaps below this are drawn here
-_WIDTH, _HEIGHT = 4.6, 8.0  # inches of a group
+_WIDTH, _HEIGHT = 3.6, 7.0  # inches of a group
 
 
 def plot_proofs(rows: Sequence[Proof]) -> Axes:
@@ -39,7 +39,7 @@ def plot_proofs(rows: Sequence[Proof]) -> Axes:
         plot_costs(some, above)
         above.set_title(group, fontsize=10, loc="left")
         plot_gaps(some, below)
-    figure.suptitle(f"hollow: not proven within {rows[0].limit_s:g} s", x=0.995, ha="right", fontsize=8, color=_OTHER)
+    figure.suptitle("hollow: not proven", x=0.995, ha="right", fontsize=8, color=_OTHER)
     return axes[0, 0]
 
 
@@ -79,8 +79,10 @@ def plot_gaps(rows: Sequence[Proof], ax: Axes | None = None) -> Axes:
         ax.plot(seconds, gaps, drawstyle="steps-post", color=colour, alpha=0.35 + 0.65 * rank, linewidth=1.2, zorder=2)
         face = colour if gaps[-1] <= PROVEN else "white"
         ax.scatter(seconds[-1:], gaps[-1:], c=face, edgecolors=colour, s=18, zorder=3)
-        ax.annotate(row.case.removeprefix(f"{row.group}-"), (seconds[-1], gaps[-1]), (3, 4), **_AT, color=colour)
-    _finish(ax, "seconds", "relative gap")
+        ax.annotate(
+            row.case.removeprefix(f"{row.group}-"), (seconds[-1], gaps[-1]), (1, 4), **_AT, color=colour, rotation=50
+        )
+    _finish(ax, "seconds of the clock", "relative gap")
     ax.set_ylim(_LEAST / 2, 1.5)
     return ax
 
@@ -116,4 +118,4 @@ def _finish(ax: Axes, across: str, up: str) -> None:
     ax.grid(True, which="major", color=_QUIET, linewidth=0.4, alpha=0.6)
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
-    ax.margins(0.08)
+    ax.margins(x=0.1, y=0.08)
