@@ -22,6 +22,7 @@ from qnroute.errors import ProblemError
 from qnroute.fields import checked, chosen, record
 from qnroute.hardware import AnyPreset
 from qnroute.joining import components, joining_pairs, lengths
+from qnroute.nearby import near_pairs
 from qnroute.network import LINK_COLUMNS, NODE_COLUMNS, Network
 from qnroute.problem import Request
 
@@ -229,6 +230,7 @@ def requests(
     distinct: _Flag = False,
     same_component: _Flag = True,
     among: Sequence[str] | None = None,
+    within: fields.PositiveCount | None = None,
 ) -> list[Request]:
     """`count` requests r1, r2, ... between pairs of nodes drawn uniformly.
 
@@ -242,6 +244,8 @@ def requests(
         Only between nodes that some route joins.
     among
         Only between these nodes; all of them if not given.
+    within
+        Only between nodes at most so many links apart; any distance if not given.
 
     Raises
     ------
@@ -253,7 +257,12 @@ def requests(
     label = components(network.n_nodes, links) if same_component else np.zeros(network.n_nodes, dtype=np.int64)
     if among is not None:
         label = _only(network, among, label)
-    pairs = _node_pairs(label, count, distinct, rng)
+    if within is None:
+        pairs = _node_pairs(label, count, distinct, rng)
+    else:
+        near = near_pairs(network.n_nodes, links, within)
+        near = near[label[near[:, 0]] == label[near[:, 1]]]
+        pairs = _either_way(near[_numbers(len(near), count, distinct, rng)], rng)
     columns = [values.draw(rng, count).tolist() for values in (weight, min_fidelity, routes)]
     ids = network.node_ids
     return [
@@ -364,14 +373,21 @@ def _node_pairs(label: np.ndarray, count: int, distinct: bool, rng: np.random.Ge
     """(count, 2) pairs of nodes with equal labels, uniformly, either way round."""
     order, size = np.argsort(label, kind="stable"), np.bincount(label)
     start, ahead = np.cumsum(size) - size, np.cumsum(size * (size - 1) // 2)
-    total = int(ahead[-1]) if len(ahead) else 0
-    if count > (total if distinct else count * total):
-        raise ProblemError(f"count: found {count}, but the network has {total} pairs of nodes to choose from")
-    index = rng.choice(total, count, replace=not distinct) if count else np.empty(0, dtype=np.int64)
+    index = _numbers(int(ahead[-1]) if len(ahead) else 0, count, distinct, rng)
     group = np.searchsorted(ahead, index, side="right")
     within = index - (ahead - size * (size - 1) // 2)[group]
-    pairs = order[_pairs_at(within) + start[group][:, None]]
-    return np.where(rng.random(count)[:, None] < 0.5, pairs, pairs[:, ::-1])
+    return _either_way(order[_pairs_at(within) + start[group][:, None]], rng)
+
+
+def _numbers(total: int, count: int, distinct: bool, rng: np.random.Generator) -> np.ndarray:
+    """(count,) places in a list of `total` pairs."""
+    if count > (total if distinct else count * total):
+        raise ProblemError(f"count: found {count}, but the network has {total} pairs of nodes to choose from")
+    return rng.choice(total, count, replace=not distinct) if count else np.empty(0, dtype=np.int64)
+
+
+def _either_way(pairs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.where(rng.random(len(pairs))[:, None] < 0.5, pairs, pairs[:, ::-1])
 
 
 def _pairs_at(index: np.ndarray) -> np.ndarray:

@@ -22,6 +22,7 @@ from qnroute.generate import (
     waxman,
 )
 from qnroute.hardware import preset
+from qnroute.nearby import near_pairs
 from qnroute.network import Network
 
 UNHURRIED = settings(deadline=None)  # slow imports and busy machines are no failures
@@ -345,3 +346,43 @@ def test_pairs_are_numbered_without_gaps(index):
     (i, j), (k, m) = generate._pairs_at(np.array([index, index + 1])).tolist()
     assert 0 <= i < j and j * (j - 1) // 2 + i == index
     assert (k, m) == ((i + 1, j) if i + 1 < j else (0, j + 1))
+
+
+@UNHURRIED
+@given(st.integers(2, 30), SEEDS, st.integers(1, 5))
+def test_near_pairs_are_those_that_a_search_finds(n, seed, hops):
+    network = erdos_renyi(n, 0.1, seed=seed, connected=False)
+    links = np.column_stack([network.source, network.target])
+    lengths = dict(nx.all_pairs_shortest_path_length(network.to_networkx(), cutoff=hops))
+    index = network.index
+    expected = sorted((index[u], index[v]) for u in lengths for v in lengths[u] if index[u] < index[v])
+    assert near_pairs(n, links, hops).tolist() == [list(pair) for pair in expected]
+
+
+def test_near_pairs_of_more_nodes_than_are_looked_at_together():
+    links = np.column_stack([np.arange(2499), np.arange(1, 2500)])
+    near = near_pairs(2500, links, 2)
+    assert len(near) == 2499 + 2498 and set((near[:, 1] - near[:, 0]).tolist()) == {1, 2}
+
+
+def test_requests_within_some_hops():
+    network = grid(6, 6)
+    drawn = generate.requests(network, 300, seed=2, within=2)
+    assert drawn == generate.requests(network, 300, seed=2, within=2) != generate.requests(network, 300, seed=2)
+    apart = dict(nx.all_pairs_shortest_path_length(network.to_networkx()))
+    assert {apart[request.source][request.target] for request in drawn} == {1, 2}
+    links = {frozenset((r.source, r.target)) for r in generate.requests(network, 60, seed=2, within=1, distinct=True)}
+    assert len(links) == 60 == network.n_links
+    corner = [f"n{i}" for i in (0, 1, 2, 35)]
+    asked = generate.requests(network, 50, seed=2, within=1, among=corner)
+    assert {frozenset((r.source, r.target)) for r in asked} == {frozenset(("n0", "n1")), frozenset(("n1", "n2"))}
+    with pytest.raises(ProblemError, match=r"count: found 61, .* has 60 pairs"):
+        generate.requests(network, 61, within=1, distinct=True)
+    with pytest.raises(ProblemError, match="within: found 0"):
+        generate.requests(network, 1, within=0)
+
+
+def test_too_many_near_pairs_are_refused(monkeypatch):
+    monkeypatch.setattr("qnroute.nearby.MOST_PAIRS", 100)
+    with pytest.raises(ProblemError, match="within: more than 100 pairs of nodes are at most 3 hops apart"):
+        generate.requests(grid(6, 6), 1, within=3)

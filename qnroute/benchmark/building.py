@@ -6,16 +6,20 @@ The solver is stopped as soon as it has the model.
 
 from __future__ import annotations
 
+import itertools
 import json
 import resource
 import statistics
-import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from qnroute.benchmark.processes import measured
+from qnroute.interruption import noted
 from qnroute.models import LinkFlow
 from qnroute.network import Network
 from qnroute.problem import Problem, Request
@@ -48,19 +52,40 @@ def instance(nodes: int, links: int, requests: int, *, seed: int = 0) -> Problem
     return Problem(network, asked, objective="log-success", name=f"random-{nodes}-{links}-{requests}")
 
 
-def measure(*, size: tuple[int, int, int] = SIZE, ways: tuple[str, ...] = WAYS, runs: int = 3) -> list[Building]:
-    """All ways, `runs` times in turn."""
+def measure(
+    *,
+    size: tuple[int, int, int] = SIZE,
+    ways: tuple[str, ...] = WAYS,
+    runs: int = 3,
+    doing: Callable[[str], None] | None = None,
+    interrupted: threading.Event | None = None,
+) -> list[Building]:
+    """All ways, `runs` times in turn; none where it is interrupted before each had its turn.
+
+    Parameters
+    ----------
+    doing
+        Told what is measured next.
+    interrupted
+        Set it from elsewhere to end with what there is; Ctrl-C sets it, too.
+    """
     seen: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
-    for _ in range(runs):
-        for way in ways:
-            command = [sys.executable, "-m", "qnroute.benchmark.building", way, *map(str, size)]
-            made = subprocess.run(command, capture_output=True, text=True, check=True)
-            seen[way].append(json.loads(made.stdout))
+    interrupted = interrupted or threading.Event()
+    with noted(interrupted):
+        for run, way in itertools.product(range(1, runs + 1), ways):
+            if doing is not None:
+                doing(f"{way}, run {run} of {runs}")
+            made = measured("qnroute.benchmark.building", way, *map(str, size), interrupted=interrupted)
+            if made is None:
+                break
+            seen[way].append(made)
+    if not all(seen.values()):
+        return []
     times = {way: statistics.median(run["cpu_s"] for run in found) for way, found in seen.items()}
     return [
         Building(
             way,
-            runs,
+            len(found),
             times[way],
             max(run["peak_mb"] for run in found),
             max(run["import_mb"] for run in found),

@@ -3,23 +3,69 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from qnroute.errors import ProblemError
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A named measurement: ``measure(runs=...)`` at ``"package.module:function"`` gives its rows."""
+    """A named measurement: ``measure(runs=..., ...)`` at ``"package.module:function"`` gives its rows.
+
+    Parameters
+    ----------
+    options
+        What `measure` takes beside the number of runs.
+    runs
+        Of each way, unless told otherwise.
+    listing, drawn
+        Where the function is that lists its cases, and the one that plots its rows; empty for none.
+    """
 
     name: str
     description: str
     where: str
+    options: tuple[str, ...] = ()
+    runs: int = 3
+    listing: str = ""
+    drawn: str = ""
+
+    def settled(
+        self, *, runs: int | None, options: Mapping[str, Any], listing: bool = False, plotting: bool = False
+    ) -> dict[str, Any]:
+        """What to call `measure` with, from what was given; None stands for not given.
+
+        Raises
+        ------
+        ProblemError
+            Something was asked that this benchmark does not have.
+        """
+        given = {name: value for name, value in options.items() if value is not None}
+        missing = [f"--{name.replace('_', '-')}" for name in given if name not in self.options]
+        missing += ["--list"] if listing and not self.listing else []
+        missing += ["--plot"] if plotting and not self.drawn else []
+        if missing:
+            raise ProblemError(f"benchmark {self.name} has no {', '.join(missing)}")
+        return {"runs": self.runs if runs is None else runs, **given}
 
     def measure(self) -> Callable[..., list[Any]]:
         """The function itself, imported now."""
-        module, _, name = self.where.partition(":")
-        return getattr(importlib.import_module(module), name)
+        return _found(self.where)
+
+    def lines(self) -> list[str]:
+        """Its cases, in words."""
+        return _found(self.listing)()
+
+    def plot(self, rows: list[Any]) -> Any:
+        """Axes of a figure of the rows."""
+        return _found(self.drawn)(rows)
+
+
+def _found(where: str) -> Callable[..., Any]:
+    module, _, name = where.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 BENCHMARKS = {
@@ -29,6 +75,15 @@ BENCHMARKS = {
             "building",
             "LinkFlow of (500 nodes, 2000 links, 100 requests) built and handed to HiGHS: arrays, PuLP, Pyomo",
             "qnroute.benchmark.building:measure",
+        ),
+        Benchmark(
+            "exact",
+            "time to proof, gap over time and memory of the exact methods on named cases, against their peers",
+            "qnroute.benchmark.exact:measure",
+            options=("case", "time_limit"),
+            runs=1,
+            listing="qnroute.benchmark.exact:listing",
+            drawn="qnroute.benchmark.figures:plot_proofs",
         ),
     )
 }

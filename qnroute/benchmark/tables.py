@@ -1,4 +1,7 @@
-"""Tables of measurements: rows are dataclasses of one kind, files are CSV or JSON."""
+"""Tables of measurements: rows are dataclasses of one kind, files are CSV or JSON.
+
+A field whose metadata say ``shown: False`` is in files alone.
+"""
 
 from __future__ import annotations
 
@@ -32,5 +35,15 @@ def write_table(rows: Sequence[Any], path: str | os.PathLike[str]) -> None:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(found[0]) if found else [], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(found)
+    writer.writerows({name: _cell(value) for name, value in row.items()} for row in found)
     write_text(path, text.getvalue())
+
+
+def _cell(value: Any) -> Any:
+    """What CSV has no form for, as JSON."""
+    return json.dumps(value) if isinstance(value, (list, tuple)) else value
+
+
+def shown(rows: Sequence[Any]) -> list[str]:
+    """The fields of the rows that people are to see."""
+    return [field.name for field in dataclasses.fields(rows[0]) if field.metadata.get("shown", True)]

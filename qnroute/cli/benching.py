@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import threading
 from typing import Annotated
 
 import typer
@@ -19,12 +19,19 @@ def bench(
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="A benchmark; all are listed if left out.")
     ] = None,
-    runs: Annotated[int, typer.Option(min=1, max=100, help="Runs of each way.", metavar="N")] = 3,
+    runs: Annotated[
+        int | None, typer.Option(min=1, max=100, help="Runs of each way (building: 3, exact: 1).", metavar="N")
+    ] = None,
+    case: Annotated[
+        list[str] | None, typer.Option(help="exact: a case or a group of cases; may be repeated.", metavar="NAME")
+    ] = None,
+    listed: Annotated[bool, typer.Option("--list", help="exact: the cases that there are.")] = False,
+    time_limit: Annotated[float | None, typer.Option(help="exact: seconds of each run (60).", metavar="S")] = None,
     out: Annotated[str | None, typer.Option(help="Write the table: .csv or .json", metavar="FILE")] = None,
+    plot: Annotated[str | None, typer.Option(help="exact: draw the figures: .png .svg .pdf", metavar="FILE")] = None,
 ) -> None:
     """Run a benchmark: medians of several runs, and ratios to the first way."""
     from qnroute.benchmark.registry import BENCHMARKS
-    from qnroute.benchmark.tables import require_table, write_table
     from qnroute.fields import chosen
 
     if name is None:
@@ -32,15 +39,52 @@ def bench(
             console.say(f"{benchmark.name}  {benchmark.description}")
         return
     benchmark = chosen("benchmark", name, BENCHMARKS)
+    settings = benchmark.settled(
+        runs=runs, options={"case": case, "time_limit": time_limit}, listing=listed, plotting=plot is not None
+    )
+    if listed:
+        for line in benchmark.lines():
+            console.say(line)
+        return
+    _require(out, plot)
+    stop = threading.Event()
+    with console.doing(f"benchmark {name}") as doing:
+        rows = benchmark.measure()(**settings, doing=doing, interrupted=stop)
+    _report(benchmark, rows, out=out, plot=plot)
+    if stop.is_set():
+        console.remark("interrupted: these are the rows measured so far")
+
+
+def _require(out: str | None, plot: str | None) -> None:
+    """Refuse, before long work, files that could not be written after it."""
+    from qnroute.benchmark.tables import require_table
+
     if out is not None:
         require_table(out)
-    with console.progress(f"benchmark {name}"):
-        rows = benchmark.measure()(runs=runs)
-    headings = [field.name for field in dataclasses.fields(rows[0])]
-    cells = [
-        [cell if isinstance(cell, str) else console.number(cell, 4) for cell in dataclasses.astuple(row)]
-        for row in rows
-    ]
-    console.table(name, headings, cells, numbers=headings[1:])
+    if plot is not None:
+        from qnroute.plot import require_plotting
+
+        require_plotting(plot)
+
+
+def _report(benchmark, rows, *, out: str | None, plot: str | None) -> None:
+    from qnroute.benchmark.tables import shown, write_table
+    from qnroute.errors import NoAnswer
+
+    if not rows:
+        raise NoAnswer("interrupted before anything was measured")
     if out is not None:
         write_table(rows, out)
+    headings = shown(rows)
+    cells = [[_cell(getattr(row, heading)) for heading in headings] for row in rows]
+    words = [heading for heading in headings if isinstance(getattr(rows[0], heading), str)]
+    if out != "-":
+        console.table(benchmark.name, headings, cells, numbers=[name for name in headings if name not in words])
+    if plot is not None:
+        from qnroute.plot import save_figure
+
+        save_figure(benchmark.plot(rows), plot)
+
+
+def _cell(value: str | float | None) -> str:
+    return value if isinstance(value, str) else console.number(value, 4)

@@ -8,7 +8,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qnroute.text import printable
@@ -76,6 +76,19 @@ def progress(what: str) -> Iterator[Progress | None]:
                 status.update(f"{what}: {seconds:.0f} s, best {number(objective)}, bound {number(bound)}")
 
         yield update
+
+
+@contextlib.contextmanager
+def doing(what: str) -> Iterator[Callable[[str], None] | None]:
+    """A live line on standard error, where that is a terminal, that says which step is being done."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+
+    with Console(stderr=True).status(what) as status:
+        yield lambda step: status.update(escape(f"{what}: {step}"))
 
 
 def number(value: float | None, digits: int = 6) -> str:
