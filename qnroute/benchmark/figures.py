@@ -58,6 +58,7 @@ def plot_costs(rows: Sequence[Proof], ax: Axes | None = None) -> Axes:
             ax.plot([], [], color=colour, marker="o", markersize=5, linewidth=1.2, label=way)
         ways.add(way)
     _finish(ax, "nodes", "CPU seconds")
+    ax.set_ylim(*10.0 ** np.array([np.floor(np.log10(ax.get_ylim()[0])), np.ceil(np.log10(ax.get_ylim()[1]))]))
     _whole_ticks(ax, sorted({row.nodes for row in rows}))
     if ax.get_legend_handles_labels()[1]:
         ax.legend(fontsize=7, frameon=False, loc="best")
