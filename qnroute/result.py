@@ -98,6 +98,11 @@ def relative_gap(objective: float, bound: float | None) -> float | None:
     return (bound - objective) / max(abs(bound), 1e-9)
 
 
+def closed(value: float, bound: float, gap: float) -> bool:
+    """Whether a search may end: unlike the contract's gap, this holds values near 0 to the same share as others."""
+    return math.isfinite(bound) and bound - value <= gap * abs(bound)
+
+
 def status_of(objective: float, bound: float | None, stopped: str | None) -> str:
     """The contract's status: it follows from bound and judge alone, never from what a solver calls it."""
     gap = relative_gap(objective, bound)

@@ -86,10 +86,10 @@ class RouteTable:
         return Route(self.problem.requests[self.request[j]].id, tuple(names[v] for v in row.tolist()))
 
     def allocation(self, times: np.ndarray) -> Allocation:
-        """The allocation that uses route j `times[j]` times, in the order of requests."""
+        """The allocation that uses route j `times[j]` times, in the order of requests, each one's best route first."""
         if times.sum() > MOST_WRITTEN:
             raise SolverError(f"the answer would hold more than {MOST_WRITTEN:,} routes; lower the requests' routes")
-        order = np.argsort(self.request, kind="stable")
+        order = np.lexsort((-self.value, self.request))
         return Allocation(tuple(self.route(j) for j in np.repeat(order, times[order]).tolist()))
 
 

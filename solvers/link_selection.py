@@ -21,7 +21,7 @@ from qnroute.models.exports import to_highs
 from qnroute.models.linear import Matrix
 from qnroute.models.link_selection import LinkSelection
 from qnroute.problem import Problem
-from qnroute.result import PROVEN, relative_gap
+from qnroute.result import PROVEN, closed
 from qnroute.settings import Answer, Point, Settings, Trace
 from qnroute.solvers.highs import RELIABLE, cost_scale, nothing_to_gain, run, solve_matrix
 from qnroute.solvers.odd_sets import Graph, OddSet, broken
@@ -82,7 +82,7 @@ def select_links(problem: Problem, settings: Settings, *, threads: int) -> Answe
 
     seen()
     relaxation = None if nothing_to_gain(matrix) else _Relaxation(matrix)
-    while relaxation is not None and relative_gap(cost @ best, bound) > goal:
+    while relaxation is not None and not closed(cost @ best, bound, goal):
         found = relaxation.solve(settings)
         if found is None or settings.stopped:
             stopped = settings.stopped or "time-limit"
@@ -90,7 +90,7 @@ def select_links(problem: Problem, settings: Settings, *, threads: int) -> Answe
         x, proven = found
         bound, best = min(bound, proven), max(best, _rounded(graph, cost, x), key=lambda taken: cost @ taken)
         seen()
-        if relative_gap(cost @ best, bound) <= goal:
+        if closed(cost @ best, bound, goal):
             break
         cuts = broken(graph, x)
         if not cuts:  # what is left hides in tolerances

@@ -8,7 +8,7 @@ import numpy as np
 
 from qnroute.allocation import Allocation, value
 from qnroute.problem import Problem
-from qnroute.result import relative_gap
+from qnroute.result import closed
 from qnroute.settings import Answer, Settings, Trace
 
 
@@ -36,8 +36,10 @@ class Search:
         return replace(self, allocation=found, value=worth) if worth > self.value else self
 
     def proven(self, bound: float, best: np.ndarray, prices: np.ndarray) -> Search:
-        """With the bound that prices prove, if it is a better one."""
-        return replace(self, bound=bound, weak=bound, best=best, prices=prices) if bound < self.bound else self
+        """With the bound that prices prove, if it is a better one, or the first."""
+        if bound >= self.bound and self.best is not None:
+            return self
+        return replace(self, bound=min(bound, self.bound), weak=bound, best=best, prices=prices)
 
     def bounded(self, bound: float) -> Search:
         """With a bound that is no worse."""
@@ -51,9 +53,8 @@ class Search:
         return replace(self, trace=[*self.trace, point])
 
     def closed(self, gap: float) -> bool:
-        """Whether the gap is no wider than this."""
-        found = relative_gap(self.value, self.bound)
-        return found is not None and found <= gap
+        """Whether the gap is no wider than this, however small the values are."""
+        return closed(self.value, self.bound, gap)
 
     def answer(self) -> Answer:
         """As methods give it."""
