@@ -66,7 +66,7 @@ def plot_result(result: Result, ax: Axes | None = None) -> Axes:
     else:
         _draw_routes(ax, result, xy, touched)
     _draw_nodes(ax, network, xy, touched)
-    gap = "" if result.gap is None else f", gap {100 * result.gap:.2g} %"
+    gap = "" if result.gap is None or result.status == "optimal" else f", gap {100 * result.gap:.2g} %"
     count = len(result.allocation.routes) or len(result.allocation.links)
     found = f"{count} chosen, objective {result.objective:.4g} ({result.status}{gap})"
     title = f"{result.problem.name}: {result.method}, {found}"

@@ -97,7 +97,11 @@ def number(value: float | None, digits: int = 6) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A share in percent with the digits that matter, a dash where there is none."""
+    """A share in percent with the digits that matter, a dash where there is none; a gap that is proven closed is 0."""
+    from qnroute.result import PROVEN
+
     if value is None:
         return "-"
-    return f"{100 * value:.2f} %" if value == 0 or abs(value) >= 5e-5 else f"{100 * value:.1g} %"
+    if abs(value) <= PROVEN:
+        return f"{0:.2f} %"
+    return f"{100 * value:.2f} %" if abs(value) >= 5e-5 else f"{100 * value:.1g} %"
