@@ -11,7 +11,7 @@ from numba import njit
 
 from qnroute.completion import PAID
 from qnroute.labels import dominated, put
-from qnroute.parity import paid_for
+from qnroute.parity import together, turned
 from qnroute.paths import _pop, _push
 
 _SLIGHT = 1e-12  # of a limit, for sums in another order
@@ -21,9 +21,10 @@ _SLIGHT = 1e-12  # of a limit, for sums in another order
 def grow_back(graph, prices, around, labels, asked, floor, stop):
     """Fill labels with completions that a route above the floor may end with; their number, negative if not all.
 
-    The cuts around must be `marked` already.
+    The cuts around must be `marked` already. Hops count even where no rule limits them: completions may pass a node
+    twice, and only their number ends those that go round for free.
     """
-    by_noise, by_hops = asked.max_noise < np.inf, asked.max_hops < around.none.size - 1
+    by_noise = asked.max_noise < np.inf
     near, most, cuts = around.left[PAID], labels.node.size - graph.indptr.size, prices.pair.size > 0
     slight = 1.0 + _SLIGHT
     put(labels, 0, asked.target, -1, 0.0, 0.0, 0.0, 0, around.node_bits[asked.target] if cuts else 0)
@@ -44,14 +45,14 @@ def grow_back(graph, prices, around, labels, asked, floor, stop):
                 continue
             cost, paid, odd = graph.link_cost[e], labels.paid[label] + prices.link[e], labels.odd[label]
             if cuts:
-                paid += paid_for(odd & around.link_bits[e], around.bit_price)
-                odd ^= around.link_bits[e]
+                due, odd = turned(around.bits, odd, around.link_bits[e])
+                paid += due
             if u != asked.target:
                 cost += graph.node_cost[u]
                 paid += prices.passed[u]
                 if cuts:
-                    paid += paid_for(odd & around.node_bits[u], around.bit_price)
-                    odd ^= around.node_bits[u]
+                    due, odd = turned(around.bits, odd, around.node_bits[u])
+                    paid += due
             if asked.fall > 0.0:
                 paid += asked.fall * cost
                 cost = 0.0
@@ -61,7 +62,7 @@ def grow_back(graph, prices, around, labels, asked, floor, stop):
             noise, hops = labels.noise[label] + graph.link_noise[e], labels.hops[label] + 1
             if not bound > floor or noise > asked.max_noise * slight or hops > asked.max_hops:
                 continue
-            if dominated(labels, around.bit_price, v, cost, paid, noise, hops, odd, by_noise, by_hops):
+            if dominated(labels, around.bits, v, cost, paid, noise, hops, odd, by_noise, True):
                 continue
             put(labels, n_labels, v, label, cost, paid, noise, hops, odd)
             _push(labels.key, labels.item, size, -bound, n_labels)
@@ -71,18 +72,17 @@ def grow_back(graph, prices, around, labels, asked, floor, stop):
 
 
 @njit(cache=True, nogil=True)
-def joined(back, bit_price, asked, v, cost, paid, noise, hops, odd):
+def joined(back, bits, asked, v, cost, paid, noise, hops, odd):
     """The best price of a partial route at v with any completion; minus infinity if there is none."""
     best = -np.inf
     other = back.first[v]
     while other >= 0:
-        fits = (
-            noise + back.noise[other] <= asked.max_noise * (1.0 + _SLIGHT) and hops + back.hops[other] <= asked.max_hops
-        )
+        fits = noise + back.noise[other] <= asked.max_noise * (1.0 + _SLIGHT)
+        fits = fits and hops + back.hops[other] <= asked.max_hops
         if fits and not back.dead[other]:
             price = asked.worth * np.exp(-cost - back.cost[other]) - paid - back.paid[other]
             if price > best and odd & back.odd[other]:
-                price -= paid_for(odd & back.odd[other], bit_price)
+                price -= together(bits, odd, back.odd[other])
             best = max(best, price)
         other = back.following[other]
     return best

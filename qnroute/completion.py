@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from qnroute.parity import MOST_BITS, used
+from qnroute.parity import Bits, room_for_bits, used
 from qnroute.paths import _pop, _push
 
 KINDS = 5
@@ -38,8 +38,9 @@ class Prices(NamedTuple):
     """What it costs to use resources, all entries >= 0.
 
     `link` (m,) for each link taken; `passed`, `source`, `target` (n,) for each node passed, started from, ended at.
-    Every second use of cut c costs `pair[c]`; a route uses the cuts `cut[at[i]:at[i + 1]]` of its places i, which are
-    in this order the links, nodes passed, nodes started from, nodes ended at, and requests.
+    Every second use of cut c costs `pair[c]` and is a use of the cuts `counted[counts[c]:counts[c + 1]]`, all after c.
+    A route uses the cuts `cut[at[i]:at[i + 1]]` of its places i, which are in this order the links, nodes passed, nodes
+    started from, nodes ended at, and requests.
     """
 
     link: np.ndarray
@@ -49,6 +50,8 @@ class Prices(NamedTuple):
     pair: np.ndarray = np.zeros(0)
     at: np.ndarray = np.zeros(1, np.int64)
     cut: np.ndarray = np.zeros(0, np.int64)
+    counts: np.ndarray = np.zeros(1, np.int64)
+    counted: np.ndarray = np.zeros(0, np.int64)
 
 
 class Asked(NamedTuple):
@@ -91,31 +94,34 @@ class Around(NamedTuple):
     touched: np.ndarray  # (5, n) where they are finite
     reached: np.ndarray  # (5,) how many are
     towards: np.ndarray  # (n,) the next node of the completion found last
-    by: np.ndarray  # (n,) the link that leads there
     key: np.ndarray
     item: np.ndarray
-    followed: np.ndarray  # (4, n) routes followed
+    followed: np.ndarray  # (5, n) routes followed, and one at hand
     length: np.ndarray  # (4,) their nodes
     price: np.ndarray  # (4,)
     ones: np.ndarray  # (m,)
     none: np.ndarray  # (n,)
     odd: np.ndarray  # (C,) whether each cut is used an odd number of times by the route at hand
-    times: np.ndarray  # (C,) how many places around use it
+    twice: np.ndarray  # (C,) and whether it pays for it
+    wanted: np.ndarray  # (C,) which ones are to have bits
+    waiting: np.ndarray  # cuts to be used once more
+    times: np.ndarray  # (C,) how often places around use it at most
     bit: np.ndarray  # (C,) its number among those around, or -1
-    bit_price: np.ndarray
+    bits: Bits
     link_bits: np.ndarray  # (m,) the cuts that use a link, as bits
     node_bits: np.ndarray  # (n,)
 
 
 @njit(cache=True, nogil=True)
-def room_around(graph, cuts):
-    """An empty `Around` for so many cuts."""
+def room_around(graph, cuts, counted):
+    """An empty `Around` for so many cuts, in so many others."""
     n, m = graph.indptr.size - 1, graph.link_cost.size
     return Around(
         np.full((5, n), np.inf), np.empty((5, n), np.int64), np.zeros(5, np.int64), np.empty(n, np.int64),
-        np.empty(n, np.int64), np.empty(graph.indptr[n] + 1), np.empty(graph.indptr[n] + 1, np.int64),
-        np.empty((FOLLOWED, n), np.int64), np.zeros(FOLLOWED, np.int64), np.zeros(FOLLOWED), np.ones(m), np.zeros(n),
-        np.zeros(cuts, np.bool_), np.zeros(cuts, np.int64), np.zeros(cuts, np.int64), np.zeros(MOST_BITS),
+        np.empty(graph.indptr[n] + 1), np.empty(graph.indptr[n] + 1, np.int64),
+        np.empty((FOLLOWED + 1, n), np.int64), np.zeros(FOLLOWED, np.int64), np.zeros(FOLLOWED), np.ones(m),
+        np.zeros(n), np.zeros(cuts, np.bool_), np.zeros(cuts, np.bool_), np.zeros(cuts, np.bool_),
+        np.zeros(cuts + counted, np.int64), np.zeros(cuts, np.int64), np.zeros(cuts, np.int64), room_for_bits(),
         np.zeros(m, np.int64), np.zeros(n, np.int64),
     )  # fmt: skip
 
@@ -182,39 +188,52 @@ def ball(graph, link_price, node_price, slope, inside, target, radius, around, w
                     touched[reached] = u
                     reached += 1
                 dist[u] = total
-                around.towards[u], around.by[u] = v, e
+                around.towards[u] = v
                 _push(key, item, size, total, u)
                 size += 1
     around.reached[which] = reached
 
 
 @njit(cache=True, nogil=True)
-def _follow(graph, prices, around, asked, slot):
-    """Keep the completion found last from the source in a slot; its price is -inf if the request does not allow it."""
-    cost, paid, noise, length = 0.0, 0.0, 0.0, 1
-    m, n, cuts = graph.link_cost.size, graph.indptr.size - 1, prices.pair.size > 0
-    v = asked.source
+def price_of(graph, prices, around, asked, route):
+    """The price of a route (ends not paid), -inf if the request does not allow it; marks the cuts it pays for."""
+    m, n, cuts, last = graph.link_cost.size, graph.indptr.size - 1, prices.pair.size > 0, route.size - 1
+    cost, paid, noise = 0.0, 0.0, 0.0
     if cuts:
         around.odd[:] = False
-        paid += used(prices, around.odd, m + n + v) + used(prices, around.odd, m + 3 * n + asked.number)
-    around.followed[slot, 0] = v
-    while v != asked.target:
-        e, v = around.by[v], around.towards[v]
-        around.followed[slot, length] = v
-        length += 1
+        around.twice[:] = False
+        for place in (m + n + asked.source, m + 3 * n + asked.number):
+            paid += used(prices, around.odd, around.twice, around.waiting, place)
+    for i in range(last):
+        v = route[i + 1]
+        a = graph.indptr[route[i]]
+        while graph.neighbour[a] != v:
+            a += 1
+        e = graph.link[a]
         cost += graph.link_cost[e]
         paid += prices.link[e]
         noise += graph.link_noise[e]
-        if v != asked.target:
+        if i + 1 < last:
             cost += graph.node_cost[v]
             paid += prices.passed[v]
         if cuts:
-            place = m + v if v != asked.target else m + 2 * n + v
-            paid += used(prices, around.odd, e) + used(prices, around.odd, place)
-    around.length[slot] = length
+            for place in (e, m + v if i + 1 < last else m + 2 * n + v):
+                paid += used(prices, around.odd, around.twice, around.waiting, place)
     price = worth_at(asked, cost) - paid
-    allowed = noise <= asked.max_noise and length - 1 <= asked.max_hops and price < np.inf
-    around.price[slot] = price if allowed else -np.inf
+    return price if noise <= asked.max_noise and last <= asked.max_hops and price < np.inf else -np.inf
+
+
+@njit(cache=True, nogil=True)
+def _follow(graph, prices, around, asked, slot):
+    """Keep the completion found last from the source in a slot; its price is -inf if the request does not allow it."""
+    v, length = asked.source, 1
+    around.followed[slot, 0] = v
+    while v != asked.target:
+        v = around.towards[v]
+        around.followed[slot, length] = v
+        length += 1
+    around.length[slot] = length
+    around.price[slot] = price_of(graph, prices, around, asked, around.followed[slot, :length])
 
 
 @njit(cache=True, nogil=True)

@@ -12,7 +12,7 @@ from numba import njit
 from qnroute.backward import joined
 from qnroute.completion import COST, HOPS, MIXED, NOISE, PAID, cost_at
 from qnroute.labels import dominated, put
-from qnroute.parity import paid_for
+from qnroute.parity import turned
 from qnroute.paths import _pop, _push, _visited
 
 
@@ -75,10 +75,10 @@ def grow(graph, prices, around, labels, back, n_back, asked, slope, floor, stop)
                 cost += labels.cost[label]
             odd = labels.odd[label]
             if cuts:
-                paid += paid_for(odd & around.link_bits[e], around.bit_price)
-                odd ^= around.link_bits[e]
-                paid += paid_for(odd & around.node_bits[v], around.bit_price)
-                odd ^= around.node_bits[v]
+                due, odd = turned(around.bits, odd, around.link_bits[e])
+                paid += due
+                due, odd = turned(around.bits, odd, around.node_bits[v])
+                paid += due
             bound = _promise(asked, left, slope, floor, v, cost, paid)
             if not bound > floor:
                 continue
@@ -88,13 +88,13 @@ def grow(graph, prices, around, labels, back, n_back, asked, slope, floor, stop)
             if by_hops and hops + left[HOPS, v] > asked.max_hops:
                 continue
             if n_back and v != asked.target:
-                bound = min(bound, joined(back, around.bit_price, asked, v, cost, paid, noise, hops, odd))
+                bound = min(bound, joined(back, around.bits, asked, v, cost, paid, noise, hops, odd))
                 if not bound > floor:
                     continue
             if asked.everything:
                 if _visited(labels.node, labels.parent, label, v):
                     continue
-            elif dominated(labels, around.bit_price, v, cost, paid, noise, hops, odd, by_noise, by_hops):
+            elif dominated(labels, around.bits, v, cost, paid, noise, hops, odd, by_noise, by_hops):
                 continue
             put(labels, n_labels, v, label, cost, paid, noise, hops, odd)
             _push(labels.key, labels.item, size, -bound, n_labels)

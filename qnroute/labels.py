@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from qnroute.parity import paid_for
+from qnroute.parity import ahead
 
 
 class Labels(NamedTuple):
@@ -61,7 +61,7 @@ def forget_labels(labels, count):
 
 
 @njit(cache=True, nogil=True)
-def dominated(labels, bit_price, v, cost, paid, noise, hops, odd, by_noise, by_hops):
+def dominated(labels, bits, v, cost, paid, noise, hops, odd, by_noise, by_hops):
     """Whether a label at v is no worse than this one; those that are no better than it die."""
     other = labels.first[v]
     while other >= 0:
@@ -75,9 +75,9 @@ def dominated(labels, bit_price, v, cost, paid, noise, hops, odd, by_noise, by_h
                 no_worse = no_worse and labels.hops[other] <= hops
                 no_better = no_better and labels.hops[other] >= hops
             if no_worse and labels.odd[other] & ~odd:
-                no_worse = labels.paid[other] + paid_for(labels.odd[other] & ~odd, bit_price) <= paid
+                no_worse = labels.paid[other] + ahead(bits, labels.odd[other], odd) <= paid
             if no_better and odd & ~labels.odd[other]:
-                no_better = labels.paid[other] >= paid + paid_for(odd & ~labels.odd[other], bit_price)
+                no_better = labels.paid[other] >= paid + ahead(bits, odd, labels.odd[other])
             if no_worse:
                 return True
             if no_better:

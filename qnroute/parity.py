@@ -1,39 +1,148 @@
 """Cuts of which every second use is paid, as a search along a route meets them (compiled).
 
 A cut counts what a route uses of some resources and rounds half of that down. Whether the count is odd so far is one
-more thing to know of a partial route: a bit for each cut that the route's surroundings can use twice.
+more thing to know of a partial route: a bit for each cut that the route's surroundings can use twice. A cut may count
+other cuts, too: their every second use is a use of it.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
 MOST_BITS = 62
+_LOWEST = np.zeros(67, np.int64)  # place of a power of two, by its remainder: 2 is a primitive root of 67
+_LOWEST[[pow(2, _b, 67) for _b in range(63)]] = range(63)
+
+
+class Bits(NamedTuple):
+    """The cuts around a request that are told apart, each a bit; those that a cut is counted in come after it."""
+
+    price: np.ndarray  # (62,)
+    counted: np.ndarray  # (62,) in which bits each is counted
+    chained: np.ndarray  # (1,) those counted in any
+    more: np.ndarray  # (62,) 0 between calls
 
 
 @njit(cache=True, nogil=True)
-def used(prices, odd, place):
-    """Use all cuts of a place once more; what is to be paid for it."""
-    paid = 0.0
+def room_for_bits():
+    """Bits without prices."""
+    return Bits(
+        np.zeros(MOST_BITS), np.zeros(MOST_BITS, np.int64), np.zeros(1, np.int64), np.zeros(MOST_BITS, np.int64)
+    )
+
+
+@njit(cache=True, nogil=True)
+def lowest(bits):
+    """The number of the lowest bit that is set; 0 if there is none."""
+    return _LOWEST[(bits & -bits) % 67]
+
+
+@njit(cache=True, nogil=True)
+def used(prices, odd, twice, waiting, place):
+    """Use all cuts of a place once more; what is to be paid for it. Cuts that are paid for are marked in `twice`."""
+    paid, size = 0.0, 0
     for i in range(prices.at[place], prices.at[place + 1]):
-        cut = prices.cut[i]
+        waiting[size] = prices.cut[i]
+        size += 1
+    while size > 0:
+        size -= 1
+        cut = waiting[size]
         if odd[cut]:
             paid += prices.pair[cut]
+            twice[cut] = True
+            for i in range(prices.counts[cut], prices.counts[cut + 1]):
+                waiting[size] = prices.counted[i]
+                size += 1
         odd[cut] = not odd[cut]
     return paid
 
 
 @njit(cache=True, nogil=True)
-def paid_for(bits, bit_price):
+def paid_for(bits, price):
     """The prices of a set of bits together."""
-    paid, bit = 0.0, 0
+    paid = 0.0
     while bits:
-        if bits & 1:
-            paid += bit_price[bit]
-        bits >>= 1
-        bit += 1
+        paid += price[lowest(bits)]
+        bits &= bits - 1
     return paid
+
+
+@njit(cache=True, nogil=True)
+def turned(bits, odd, used):
+    """What is to be paid where a set of bits is used once more, and which of them are odd then."""
+    twice = odd & used
+    odd ^= used
+    if not twice & bits.chained[0]:
+        return paid_for(twice, bits.price), odd
+    paid = 0.0
+    while twice:
+        b = lowest(twice)
+        twice &= twice - 1
+        times = 1 + bits.more[b]
+        bits.more[b] = 0
+        paid += times * bits.price[b]
+        counted = bits.counted[b]
+        while counted:
+            c = lowest(counted)
+            counted &= counted - 1
+            count = times + (odd >> c & 1)
+            if count & 1 != odd >> c & 1:
+                odd ^= 1 << c
+            if count > 1:
+                bits.more[c] += (count >> 1) - (1 - (twice >> c & 1))
+                twice |= 1 << c
+    return paid, odd
+
+
+@njit(cache=True, nogil=True)
+def together(bits, one, other):
+    """What is to be paid, beyond what each paid, where two parts of a route meet that used `one` and `other` oddly."""
+    twice = one & other
+    if not twice & bits.chained[0]:
+        return paid_for(twice, bits.price)
+    paid = 0.0
+    while twice:
+        b = lowest(twice)
+        twice &= twice - 1
+        times = ((one >> b & 1) + (other >> b & 1) + bits.more[b]) >> 1
+        bits.more[b] = 0
+        if times:
+            paid += times * bits.price[b]
+            twice |= _counted_more(bits, b, times)
+    return paid
+
+
+@njit(cache=True, nogil=True)
+def ahead(bits, one, other):
+    """The most that a partial route which used `one` oddly may still pay beyond another, which used `other` oddly."""
+    further = one & ~other
+    if not further & bits.chained[0]:
+        return paid_for(further, bits.price)
+    paid = 0.0
+    behind = other & ~one
+    waiting = further
+    while waiting:
+        b = lowest(waiting)
+        waiting &= waiting - 1
+        count = (further >> b & 1) - (behind >> b & 1) + bits.more[b]
+        bits.more[b] = 0
+        if count > 0:
+            times = (count + 1) >> 1
+            paid += times * bits.price[b]
+            waiting |= _counted_more(bits, b, times)
+    return paid
+
+
+@njit(cache=True, nogil=True)
+def _counted_more(bits, b, times):
+    counted = bits.counted[b]
+    while counted:
+        bits.more[lowest(counted)] += times
+        counted &= counted - 1
+    return bits.counted[b]
 
 
 @njit(cache=True, nogil=True)
@@ -61,14 +170,42 @@ def _place(graph, asked, v):
 
 
 @njit(cache=True, nogil=True)
+def _dearest(prices, times, wanted):
+    """The cuts used more than once, in order; if there are too many, those wanted and those whose uses cost most."""
+    cuts = times.size
+    for cut in range(cuts):
+        for i in range(prices.counts[cut], prices.counts[cut + 1]):
+            times[prices.counted[i]] += times[cut] >> 1
+    local = np.flatnonzero(times > 1)
+    if local.size <= MOST_BITS:
+        return local
+    price = prices.pair.copy()
+    for cut in range(cuts - 1, -1, -1):
+        for i in range(prices.counts[cut], prices.counts[cut + 1]):
+            price[cut] += 0.5 * price[prices.counted[i]]
+    price[wanted] += price.max()
+    return np.sort(local[np.argsort(-price[local], kind="mergesort")[:MOST_BITS]])
+
+
+@njit(cache=True, nogil=True)
+def overlooked(around):
+    """Want bits for the cuts that the route at hand pays for and that have none; whether there are such cuts."""
+    more = False
+    for cut in range(around.twice.size):
+        if around.twice[cut] and around.bit[cut] < 0:
+            around.wanted[cut] = more = True
+    return more
+
+
+@njit(cache=True, nogil=True)
 def marked(graph, prices, around, asked, which):
-    """Give bits to the cuts around a request, the dearest if there are too many, and set the masks of places.
+    """Give bits to the cuts around a request, wanted ones and the dearest if there are too many; set masks of places.
 
     A cut without a bit is not paid for, so that prices come out too high at most. `which` kind of what is left tells
     the surroundings. Returns the bits that are set at the source, and what is paid there.
     """
     m, n = graph.link_cost.size, graph.indptr.size - 1
-    near, times, bit = around.left[which], around.times, around.bit
+    near, times, bit, bits = around.left[which], around.times, around.bit, around.bits
     times[:] = 0
     bit[:] = -1
     started, asking = m + n + asked.source, m + 3 * n + asked.number
@@ -79,16 +216,22 @@ def marked(graph, prices, around, asked, which):
         for a in range(graph.indptr[v], graph.indptr[v + 1]):
             if v < graph.neighbour[a] and near[graph.neighbour[a]] < np.inf:
                 _count(prices, times, graph.link[a])
-    local = np.flatnonzero(times > 1)
-    if local.size > MOST_BITS:
-        local = local[np.argsort(-prices.pair[local], kind="mergesort")[:MOST_BITS]]
+    local = _dearest(prices, times, around.wanted)
+    bits.chained[0] = 0
     for b in range(local.size):
         bit[local[b]] = b
-        around.bit_price[b] = prices.pair[local[b]]
+        bits.price[b] = prices.pair[local[b]]
+    for b in range(local.size):
+        bits.counted[b] = 0
+        for i in range(prices.counts[local[b]], prices.counts[local[b] + 1]):
+            if bit[prices.counted[i]] >= 0:
+                bits.counted[b] |= 1 << bit[prices.counted[i]]
+        if bits.counted[b]:
+            bits.chained[0] |= 1 << b
     for i in range(around.reached[which]):
         v = around.touched[which, i]
         around.node_bits[v] = _mask(prices, bit, _place(graph, asked, v))
         for a in range(graph.indptr[v], graph.indptr[v + 1]):
             around.link_bits[graph.link[a]] = _mask(prices, bit, graph.link[a])
-    one, other = _mask(prices, bit, started), _mask(prices, bit, asking)
-    return one ^ other, paid_for(one & other, around.bit_price)
+    paid, odd = turned(bits, _mask(prices, bit, started), _mask(prices, bit, asking))
+    return odd, paid

@@ -14,13 +14,13 @@ from numba import njit
 
 from qnroute import completion
 from qnroute.backward import grow_back
-from qnroute.completion import Asked, Graph, Prices, cleared, longer, look_around, room_around, worth_at
+from qnroute.completion import Asked, Graph, Prices, cleared, longer, look_around, price_of, room_around, worth_at
 from qnroute.costs import closed, path_costs
 from qnroute.errors import SolverError
 from qnroute.fidelity import noise_budget
 from qnroute.forward import grow
 from qnroute.labels import forget_labels, put, room_for_labels
-from qnroute.parity import marked
+from qnroute.parity import marked, overlooked
 from qnroute.problem import Problem
 from qnroute.regions import explored, no_regions, with_rows
 from qnroute.routes import can_end
@@ -29,6 +29,7 @@ from qnroute.settings import Settings
 _CHUNK = 64  # requests searched in one go
 FOLLOWED, BEST, ALL, THOROUGH = 0, 1, 2, 3  # how hard to look: see `Pricer.search`
 _REMEMBERED = 64  # nodes remembered for each node, link and request
+_ATTEMPTS = 20  # at the best route of a request, with other cuts told apart each time
 _SHORT = 1e-12  # share of its worth by which the best route followed may miss the bound
 
 
@@ -69,9 +70,46 @@ def _with_room(found, total, nodes):
 
 
 @njit(cache=True, nogil=True)
+def _trace(labels, label, route):
+    """Fill in the nodes of the route that a label ends."""
+    for place in range(route.size - 1, -1, -1):
+        route[place] = labels.node[label]
+        label = labels.parent[label]
+
+
+@njit(cache=True, nogil=True)
+def _grown(graph, prices, around, labels, back, asked, slope, floor, effort, stop):
+    """Grow routes of a request; where there are more cuts than bits, until the best route is paid for in full.
+
+    Returns how many labels there are, and completions, how many labels are `found`, and a bound on the routes that are
+    not.
+    """
+    cuts, path = prices.pair.size > 0, around.followed[completion.FOLLOWED]
+    around.wanted[:] = False
+    n_labels = n_back = n_found = 0
+    bound = floor
+    for _ in range(_ATTEMPTS):
+        forget_labels(labels, n_labels)
+        forget_labels(back, n_back)
+        odd, paid = marked(graph, prices, around, asked, completion.PAID) if cuts else (0, 0.0)
+        put(labels, 0, asked.source, -1, 0.0, paid, 0.0, 0, odd)
+        n_back = grow_back(graph, prices, around, back, asked, floor, stop) if effort == THOROUGH else 0
+        n_labels, n_found, bound = grow(graph, prices, around, labels, back, max(n_back, 0), asked, slope, floor, stop)
+        n_back = abs(n_back)
+        if asked.everything or not cuts or n_found == 0:
+            break
+        size = labels.hops[labels.found[0]] + 1
+        _trace(labels, labels.found[0], path[:size])
+        price_of(graph, prices, around, asked, path[:size])
+        if not overlooked(around):
+            break
+    return n_labels, n_back, n_found, bound
+
+
+@njit(cache=True, nogil=True)
 def _search(graph, prices, regions, requests, max_hops, effort, count, max_labels, stop):
     """The routes of some requests, one after the other, and what `Priced` says of those not found."""
-    around = room_around(graph, prices.pair.size)
+    around = room_around(graph, prices.pair.size, prices.counted.size)
     labels = room_for_labels(graph.indptr.size - 1, max_labels, count)
     back = room_for_labels(graph.indptr.size - 1, max_labels if effort == THOROUGH else 0, 0)
     found = _Found(np.empty(64, np.int64), np.zeros(65, np.int64), np.empty(512, np.int64), np.empty(64))
@@ -83,18 +121,13 @@ def _search(graph, prices, regions, requests, max_hops, effort, count, max_label
             requests.number[k], requests.source[k], requests.target[k], requests.worth[k], requests.fall[k],
             requests.cheapest[k], requests.max_noise[k], max_hops, requests.floor[k] + ends, effort >= ALL,
         )  # fmt: skip
-        n_back = 0
         bound, slope = look_around(graph, prices, around, asked, regions)
         best = max(asked.needed, around.price.max())
-        n_labels = n_grown = 0
+        n_labels = n_back = n_grown = 0
         if bound > asked.needed and (asked.everything or (effort == BEST and bound > best + _SHORT * asked.worth)):
             floor = asked.needed if asked.everything else best
-            odd, paid = marked(graph, prices, around, asked, completion.PAID) if prices.pair.size else (0, 0.0)
-            put(labels, 0, asked.source, -1, 0.0, paid, 0.0, 0, odd)
-            if effort == THOROUGH:
-                n_back = grow_back(graph, prices, around, back, asked, floor, stop)
-            n_labels, n_grown, bound = grow(
-                graph, prices, around, labels, back, max(n_back, 0), asked, slope, floor, stop
+            n_labels, n_back, n_grown, bound = _grown(
+                graph, prices, around, labels, back, asked, slope, floor, effort, stop
             )
         most[k] = max(bound, best) - ends
         rest[k] = most[k]
@@ -105,12 +138,14 @@ def _search(graph, prices, regions, requests, max_hops, effort, count, max_label
             price, size = worth_at(asked, labels.cost[label]) - labels.paid[label], labels.hops[label] + 1
             most[k] = max(most[k], price - ends) if asked.everything or j else price - ends
             found = _with_room(found, total, size)
-            end = found.indptr[total] + size
-            for place in range(end - 1, end - size - 1, -1):
-                found.nodes[place] = labels.node[label]
-                label = labels.parent[label]
-            found.request[total], found.price[total], found.indptr[total + 1] = k, price - ends, end
-            total += 1
+            route = found.nodes[found.indptr[total] : found.indptr[total] + size]
+            _trace(labels, label, route)
+            if prices.pair.size:  # some cuts may have had no bit
+                price = min(price, price_of(graph, prices, around, asked, route))
+            if price > asked.needed:
+                found.request[total], found.price[total] = k, price - ends
+                found.indptr[total + 1] = found.indptr[total] + size
+                total += 1
         for slot in range(0 if asked.everything else completion.FOLLOWED):
             if around.price[slot] > asked.needed:
                 size = around.length[slot]
@@ -121,7 +156,7 @@ def _search(graph, prices, regions, requests, max_hops, effort, count, max_label
                 found.indptr[total + 1] = start + size
                 total += 1
         forget_labels(labels, n_labels)
-        forget_labels(back, abs(n_back))
+        forget_labels(back, n_back)
         for which in range(completion.KINDS):
             cleared(around, which)
     nodes, indptr = found.nodes[: found.indptr[total]].copy(), found.indptr[: total + 1].copy()

@@ -61,7 +61,7 @@ def _region(graph, around, asked):
 @njit(cache=True, nogil=True)
 def explored(graph, number, source, target, max_noise, max_hops, most, stop):
     """Rows of `Regions` for some requests: offsets, nodes, noise, hops; empty where there are over `most` nodes."""
-    around = room_around(graph, 0)
+    around = room_around(graph, 0, 0)
     indptr = np.zeros(source.size + 1, np.int64)
     node, noise, hops = np.empty(0, np.int32), np.empty(0), np.empty(0)
     for k in range(source.size):

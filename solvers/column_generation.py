@@ -216,7 +216,7 @@ class ColumnGeneration:
                 break
             if done or (dry and not full and cuts < _CUTS_BETWEEN):
                 before, cuts = (self._search.bound, 0) if done else (before, cuts + 1)
-                if self._cut():
+                if self._cut(nested=False) or (done and self._relaxed and self._cut(nested=True)):
                     quiet[:], full, partial = self._quiet(), False, 0
                     continue
                 if done:
@@ -280,11 +280,11 @@ class ColumnGeneration:
         if table.value @ times > self._search.value:
             self._search = self._search.better(self.problem, table.allocation(times))
 
-    def _cut(self) -> bool:
-        """Cut the relaxation over the routes known; whether it could be."""
+    def _cut(self, *, nested: bool) -> bool:
+        """Cut the relaxation over the routes known; whether it could be. Cuts of cuts come where others do not do."""
         cut = 0
         for _ in range(_CUT_ROUNDS):
-            more = self._master.cut(self._relaxed.z) if self._going() else 0
+            more = self._master.cut(self._relaxed.z, nested=nested) if self._going() else 0
             if not more:
                 break
             cut += more

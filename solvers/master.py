@@ -118,19 +118,17 @@ class Master:
         price[self._rows] = np.maximum(np.array(solution.row_dual) * self._scale, 0.0)
         return Relaxed(highs.getInfo().objective_function_value * self._scale, z, price)
 
-    def cut(self, z: np.ndarray) -> int:
-        """Add cuts that an optimum breaks; how many there are."""
-        plain = self.resources.plain
-        summed = zero_half(self.used[:, :plain], self.resources.capacity[:plain], z)
+    def cut(self, z: np.ndarray, *, nested: bool) -> int:
+        """Add cuts that an optimum breaks; how many there are. Nested ones sum earlier cuts, too."""
+        count = len(self._row) if nested else self.resources.plain
+        summed = zero_half(self.used[:, :count], self.resources.capacity[:count], z)
         self._take(summed)
         return len(summed)
 
     def _take(self, summed: list[np.ndarray]) -> None:
         if summed:
-            since = len(self._row) - self.resources.plain
             self.resources.add_cuts(summed)
-            new = self.resources.halved(self.used, since=since)
-            self.used = sparse.csr_array(sparse.hstack([self.used, new], format="csr"))
+            self.used = self.resources.with_cuts(self.used)
             self._row = np.concatenate([self._row, np.full(len(summed), -1)])
 
     def renewed(self, problem: Problem) -> Master:
@@ -151,8 +149,7 @@ class Master:
         table = table.taken(fine)
         new.add(table.request, table.nodes, table.indptr)
         place = self._places(new)
-        new._take([place[each] for each in self.resources.cuts if (place[each] >= 0).all()])
-        place = self._places(new)
+        new._take([np.sort(place[each]) for each in self.resources.cuts if (place[each] >= 0).all()])
         rows = place[self._rows]
         new._add_rows(np.unique(rows[(rows >= 0) & (new._row[rows] < 0)]))
         new._start_from(self, rows, origin[fine])
@@ -166,8 +163,11 @@ class Master:
         gone = place[: block.stop] < 0
         gone |= ~np.isfinite(new.resources.capacity[np.where(gone, 0, place[: block.stop])])
         place[: block.stop][gone] = -1
-        kept = np.array([(place[each] >= 0).all() for each in self.resources.cuts], dtype=bool)
-        place[block.stop :] = np.where(kept, new.resources.plain + np.cumsum(kept) - 1, -1)
+        count = 0
+        for cut, each in enumerate(self.resources.cuts, start=block.stop):
+            kept = (place[each] >= 0).all()
+            place[cut] = new.resources.plain + count if kept else -1
+            count += kept
         return place
 
     def _start_from(self, old: Master, rows: np.ndarray, origin: np.ndarray) -> None:

@@ -3,7 +3,7 @@
 A route uses *places*: links, nodes it passes, the node it starts from, the node it ends at, its request. Places use
 *resources*: channels of a link, memory of a node (1 qubit at an end, 2 passing), routes passing a node (at most half
 of what its memory and the channels around it hold), routes leaving a bounded node, routes of a request. A *cut* sums
-some resources and halves: as routes are whole,
+some resources, and cuts that came before it, and halves: as routes are whole,
 
     sum_r floor(sum_{i in S} a_ir / 2) z_r <= floor(sum_{i in S} b_i / 2)
 
@@ -45,7 +45,7 @@ class Resources:
         self.requests = slice(m + 3 * n, m + 3 * n + k)
         self.plain = self.requests.stop
         self._of_place = self._resources_of_places()
-        self._summed = sparse.csr_array((0, len(self.capacity)))
+        self._summed: list[sparse.csr_array] = []  # cuts one after the other, by the columns before the first of each
 
     def _resources_of_places(self) -> sparse.csr_array:
         n, m = self.n, self.m
@@ -73,43 +73,82 @@ class Resources:
         place = np.concatenate([link, first, m + 3 * n + table.request])
         row = np.concatenate([route, of_node, np.arange(len(table))])
         places = sparse.csr_array((np.ones(len(row)), (row, place)), shape=(len(table), self._of_place.shape[0]))
-        plain = places @ self._of_place
-        return sparse.csr_array(sparse.hstack([plain, self.halved(plain)], format="csr"))
+        return self.with_cuts(places @ self._of_place)
 
-    def halved(self, plain: sparse.csr_array, since: int = 0) -> sparse.csr_array:
-        """(J, C) how much of each cut, from number `since` on, routes use that use so much of resources."""
-        cuts = sparse.csr_array(plain[:, : self.plain] @ self._summed[since:].T)
-        cuts.data = np.floor(cuts.data / 2.0)
-        cuts.eliminate_zeros()
-        return cuts
+    def with_cuts(self, used: sparse.csr_array) -> sparse.csr_array:
+        """The same (J, R) uses with those of the cuts that they do not have yet."""
+        for summed in self._summed:
+            known = used.shape[1] - summed.shape[1]
+            if known < summed.shape[0]:
+                used = _beside(used, _halves(used[:, : summed.shape[1]] @ summed[known:].T))
+        return used
 
     @property
     def cuts(self) -> list[np.ndarray]:
-        """The resources of each cut."""
-        return np.split(self._summed.indices, self._summed.indptr[1:-1]) if self._summed.shape[0] else []
+        """The resources and earlier cuts that each cut sums."""
+        return [each for summed in self._summed for each in np.split(summed.indices, summed.indptr[1:-1])]
 
     def add_cuts(self, summed: list[np.ndarray]) -> None:
-        """Append cuts, each given by the numbers of its resources."""
-        row = np.repeat(np.arange(len(summed)), [len(each) for each in summed])
-        column = np.concatenate(summed)
-        new = sparse.csr_array((np.ones(len(row)), (row, column)), shape=(len(summed), self._summed.shape[1]))
-        self._summed = sparse.csr_array(sparse.vstack([self._summed, new], format="csr"))
-        right = np.floor(np.array([self.capacity[each].sum() for each in summed]) / 2.0)
+        """Append cuts, each given by the sorted numbers of the resources and cuts before it that it sums."""
+        while summed:
+            width = len(self.capacity)
+            count = next((i for i in range(1, len(summed)) if summed[i][-1] >= width), len(summed))
+            self._append(summed[:count])
+            summed = summed[count:]
+
+    def _append(self, summed: list[np.ndarray]) -> None:
+        if not self._summed or max(each[-1] for each in summed) >= self._summed[-1].shape[1]:
+            self._summed.append(sparse.csr_array((0, len(self.capacity))))
+        before, columns = self._summed[-1], np.concatenate(summed)
+        indptr = np.cumsum([0, *map(len, summed)])
+        new = sparse.csr_array((np.ones(len(columns)), columns, indptr), shape=(len(summed), before.shape[1]))
+        self._summed[-1] = sparse.csr_array(sparse.vstack([before, new], format="csr"))
+        right = np.floor(np.add.reduceat(self.capacity[columns], indptr[:-1]) / 2.0)
         self.capacity = np.concatenate([self.capacity, right])
 
     def prices(self, price: np.ndarray) -> Prices:
         """Prices (R,) of resources and cuts, as routes meet them; those of requests are left to whoever asks."""
         n, m, plain = self.n, self.m, self.plain
-        own = np.array(price[:plain])
+        own = np.array(price)
         own[self.requests] = 0.0
-        active = np.flatnonzero(price[plain:] > 0.0)
-        pair = price[plain:][active]
-        uses = sparse.csr_array(self._of_place @ self._summed[active].T)
-        uses.sort_indices()
-        whole = sparse.csr_array((np.floor(uses.data / 2.0), uses.indices, uses.indptr), shape=uses.shape)
-        link, passed, source, target, _ = np.split(
-            self._of_place @ own + whole @ pair, [m, m + n, m + 2 * n, m + 3 * n]
-        )
-        uses.data = uses.data % 2.0
-        uses.eliminate_zeros()
-        return Prices(link, passed, source, target, pair, uses.indptr.astype(np.int64), uses.indices.astype(np.int64))
+        active, counts, counted = self._active(price)
+        uses, odd = self._of_place, [sparse.csr_array((self._of_place.shape[0], 0))]
+        for summed in self._summed if len(active) else ():
+            both = uses[:, : summed.shape[1]] @ summed.T
+            uses = _beside(uses, _halves(both))
+            both.data = both.data % 2.0
+            odd.append(both)
+        paid = uses @ own[: uses.shape[1]]
+        cut = sparse.csr_array(sparse.hstack(odd, format="csr")[:, active])
+        cut.eliminate_zeros()
+        cut.sort_indices()
+        link, passed, source, target, _ = np.split(paid, [m, m + n, m + 2 * n, m + 3 * n])
+        at, cut = cut.indptr.astype(np.int64), cut.indices.astype(np.int64)
+        return Prices(link, passed, source, target, price[plain + active], at, cut, counts, counted)
+
+    def _active(self, price: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The cuts that have a price, or are counted in others that have; which of these count each, as rows."""
+        cuts, plain = self.cuts, self.plain
+        active = price[plain:] > 0.0
+        pairs = []
+        for cut in range(len(cuts) - 1, -1, -1):
+            if active[cut]:
+                inner = cuts[cut][np.searchsorted(cuts[cut], plain) :] - plain
+                active[inner] = True
+                pairs += [(i, cut) for i in inner.tolist()]
+        place = np.cumsum(active) - 1
+        inner, outer = place[np.array(pairs, dtype=np.int64).reshape(-1, 2).T]
+        order = np.lexsort((outer, inner))
+        counts = np.searchsorted(inner[order], np.arange(active.sum() + 1))
+        return np.flatnonzero(active), counts, outer[order]
+
+
+def _halves(used: sparse.csr_array) -> sparse.csr_array:
+    halves = used.copy()
+    halves.data = np.floor(halves.data / 2.0)
+    halves.eliminate_zeros()
+    return halves
+
+
+def _beside(left: sparse.csr_array, right: sparse.csr_array) -> sparse.csr_array:
+    return sparse.csr_array(sparse.hstack([left, right], format="csr"))

@@ -12,7 +12,22 @@ import matplotlib
 import pytest
 from hostile import changed
 
+import qnroute
+
 matplotlib.use("Agg")
+
+
+def forget_compiled() -> None:
+    """Compiled functions are kept by the file they stand in, also when one that they call has changed elsewhere."""
+    package = Path(qnroute.__file__).parent
+    compiled = [path for path in package.rglob("*.py") if "njit" in path.read_text(encoding="utf-8")]
+    newest = max(path.stat().st_mtime for path in compiled)
+    for kept in package.rglob("__pycache__/*.nb[ic]"):
+        if kept.stat().st_mtime < newest:
+            kept.unlink()
+
+
+forget_compiled()
 hypothesis.settings.register_profile("unhurried", deadline=None)  # shared machines: times say nothing
 hypothesis.settings.load_profile("unhurried")
 

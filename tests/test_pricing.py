@@ -24,7 +24,7 @@ PLENTY = 100_000
 
 
 def drawn_prices(rng, problem, most_cuts=5):
-    """Prices of all resources and of some cuts, many of them 0 as in a relaxation, some equal."""
+    """Prices of all resources and of some cuts, many 0 as in a relaxation, some equal; cuts may count earlier ones."""
     n, m = problem.network.n_nodes, problem.network.n_links
     scale = rng.choice((0.02, 0.2, 1.0)) * (10.0 if problem.objective.kind == "log-success" else 1.0)
 
@@ -32,11 +32,15 @@ def drawn_prices(rng, problem, most_cuts=5):
         return np.array([rng.choice((0.0, 0.0, 0.1, rng.random())) * scale for _ in range(size)])
 
     n_cuts = rng.choice((0, most_cuts))
+    nested = rng.choice((0.0, 1.0, 3.0)) / max(n_cuts, 1)
     often, places = rng.choice((0.2, 0.6)), m + 3 * n + len(problem.requests)
     uses = [[c for c in range(n_cuts) if rng.random() < often] for _ in range(places)]
     at = np.cumsum([0, *(len(each) for each in uses)])
     cuts = np.array([c for each in uses for c in each], dtype=np.int64)
-    return Prices(some(m), some(n), some(n), some(n), some(n_cuts), at, cuts)
+    counted = [[d for d in range(c + 1, n_cuts) if rng.random() < nested] for c in range(n_cuts)]
+    counts = np.cumsum([0, *(len(each) for each in counted)])
+    in_cuts = np.array([d for each in counted for d in each], dtype=np.int64)
+    return Prices(some(m), some(n), some(n), some(n), some(n_cuts), at, cuts, counts, in_cuts)
 
 
 def paid_for(problem, prices, k, nodes, links):
@@ -46,7 +50,12 @@ def paid_for(problem, prices, k, nodes, links):
     paid += sum(prices.link[links]) + sum(prices.passed[inner]) + prices.source[nodes[0]] + prices.target[nodes[-1]]
     places = [*links, *(m + v for v in inner), m + n + nodes[0], m + 2 * n + nodes[-1], m + 3 * n + k]
     times = collections.Counter(c for i in places for c in prices.cut[prices.at[i] : prices.at[i + 1]].tolist())
-    return paid + sum(prices.pair[c] * (count // 2) for c, count in times.items())
+    for c in range(len(prices.pair)):
+        pairs = times[c] // 2
+        paid += prices.pair[c] * pairs
+        for d in prices.counted[prices.counts[c] : prices.counts[c + 1]].tolist():
+            times[d] += pairs
+    return paid
 
 
 def enumerated(document, problem, prices):
