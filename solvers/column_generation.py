@@ -22,14 +22,15 @@ import numpy as np
 from qnroute.allocation import Allocation
 from qnroute.errors import SolverError
 from qnroute.methods import method, solve_with
-from qnroute.pricing import ALL, BEST, FOLLOWED, THOROUGH, Priced, Pricer, joined
+from qnroute.pricing import BEST, FOLLOWED, Priced, Pricer
 from qnroute.problem import Problem
 from qnroute.result import PROVEN, Result
 from qnroute.routes import RouteTable, table_of
 from qnroute.settings import MAX_ROUTES, MOST_PACKED, Answer, Point, Settings
 from qnroute.solvers.highs import solve_matrix
+from qnroute.solvers.listing import listed
 from qnroute.solvers.master import Master, packing
-from qnroute.solvers.rounding import filled
+from qnroute.solvers.rounding import filled, repaired
 from qnroute.solvers.search import Search
 
 NAME = "column-generation"
@@ -43,10 +44,9 @@ _PARTIAL = 8  # searches for some requests only, one after the other
 _CUTS_BETWEEN = 5  # times that the relaxation is cut between searches for all requests
 _CUT_ROUNDS = 30  # of cuts over the routes known, before routes are priced again
 _PAYS = 0.1  # share of the gap that cuts, and routes priced with them, must close to be looked for again
+_NESTED_PAYS = 0.03  # the same for cuts of cuts
+_NEAR = 1 / 4  # share of the room within which routes are packed beside whole ones
 _STEPS = (1 / 64, 1 / 8, 1.0)  # shares of the room within which routes are listed, one after the other
-_LABELS = 20_000_000  # partial paths held at most while routes are listed
-_FEWEST_LABELS, _MOST_LABELS = 2_000, 500_000  # of one request
-_MORE = 8  # times as many for requests that need more
 _TINY = 1e-12  # share of its worth by which a route must beat the price of its request
 _ROUNDING = 1e-9  # relative room for rounding in prices and U
 
@@ -141,9 +141,13 @@ class ColumnGeneration:
         else:
             self._start()
         self._relax()
-        if self._going() and len(self._master.table):
-            self._pack_known()
-        if self._going() and len(self._master.table):
+        if not len(self._master.table):
+            return
+        self._repair()
+        while self._going() and self._tighten():
+            self._repair()
+        self._pack_known()
+        if self._going():
             self._list()
 
     def _going(self) -> bool:
@@ -188,15 +192,23 @@ class ColumnGeneration:
     def _solve_master(self) -> None:
         self._relaxed = self._master.solve(self._settings)
 
-    def _relax(self) -> None:
-        """Price routes until none improves the relaxation, and cut it as long as that pays.
+    def _tighten(self) -> bool:
+        """Cut with cuts of cuts, and price routes again; whether that paid."""
+        before = self._search.bound
+        if self._relaxed is None or not (self._cut(nested=False) or self._cut(nested=True)):
+            return False
+        self._relax(cut=True)
+        return before - self._search.bound >= _NESTED_PAYS * (before - self._search.value)
+
+    def _relax(self, *, cut: bool = False) -> None:
+        """Price routes until none improves the relaxation (`cut` just now), and cut it as long as that pays.
 
         Between searches for all requests, which alone give bounds, only those are searched that lately had new routes,
         and after a cut those whose routes compete.
         """
         quiet = np.zeros(len(self.problem.requests), np.int64)
         effort, full, few, partial, cuts, before = FOLLOWED, True, 0.0, 0, _CUTS_BETWEEN, np.inf
-        if not np.isfinite(self._search.bound):  # resumed: most routes, and cuts, are there
+        if cut or not np.isfinite(self._search.bound):  # most routes, and cuts, are there
             effort, full, cuts = BEST, False, 0
             quiet[:] = self._quiet()
         while self._going() and self._relaxed is not None:
@@ -216,7 +228,7 @@ class ColumnGeneration:
                 break
             if done or (dry and not full and cuts < _CUTS_BETWEEN):
                 before, cuts = (self._search.bound, 0) if done else (before, cuts + 1)
-                if self._cut(nested=False) or (done and self._relaxed and self._cut(nested=True)):
+                if self._cut(nested=False):
                     quiet[:], full, partial = self._quiet(), False, 0
                     continue
                 if done:
@@ -295,15 +307,27 @@ class ColumnGeneration:
 
     # --- whole routes ---
 
-    def _pack_known(self) -> None:
-        table, prices = self._master.table, self._prices()
-        short = self._search.best[table.request] - (table.value - self._master.used @ prices)
-        needed = self._needed(short)
-        self._pack(table.taken(needed))
+    def _repair(self) -> None:
+        """Keep the whole routes of the relaxation, and pack the best of the others beside them."""
+        if self._going() and self._relaxed is not None:
+            table, used, near = self._master.table, self._master.used, self._needed(self._short(), _NEAR)
+            found = repaired(table, used, self._master.resources.capacity, self._relaxed.z, near, self._settings)
+            if found is not None:
+                self._seen(self._search.better(self.problem, table.allocation(found)))
 
-    def _needed(self, short: np.ndarray) -> np.ndarray:
+    def _pack_known(self) -> None:
+        """Pack all routes known that could improve on the best allocation."""
+        if self._going():
+            self._pack(self._master.table.taken(self._needed(self._short())))
+
+    def _short(self) -> np.ndarray:
+        """(J,) what the price of each route known falls short of the best of its request."""
+        table = self._master.table
+        return self._search.best[table.request] - (table.value - self._master.used @ self._prices())
+
+    def _needed(self, short: np.ndarray, share: float = 1.0) -> np.ndarray:
         """Routes that could improve on the best known, given what each falls short of; the nearest if too many."""
-        room = self._search.weak - self._search.value + _ROUNDING * abs(self._search.weak)
+        room = share * (self._search.weak - self._search.value) + _ROUNDING * abs(self._search.weak)
         needed = np.flatnonzero(short <= room)
         if len(needed) <= MOST_PACKED:
             return needed
@@ -332,27 +356,6 @@ class ColumnGeneration:
         prices[self._master.resources.requests] = 0.0
         return prices
 
-    def _listed(self, prices: np.ndarray, floor: np.ndarray, near: Priced) -> Priced | None:
-        """Every route above the floors, as far as there is room: little for each at first, more for those in need."""
-        met, most = self._master.resources.prices(prices), self._options["max_routes"]
-        among, rest, labels = np.flatnonzero(near.most > floor), floor.copy(), _FEWEST_LABELS
-        parts = [near.of(among[:0])]
-        while len(among):
-            share = min(_LABELS // len(among), _MOST_LABELS)
-            last = labels * _MORE >= share
-            priced = self._pricer.search(
-                met, floor, self._settings, among=among, count=max(most // len(among), 1),
-                effort=THOROUGH if last else ALL, max_labels=max(share, _FEWEST_LABELS) if last else labels,
-            )  # fmt: skip
-            if priced is None or not self._going():
-                return None
-            cut = among[priced.rest[among] > floor[among] + _ROUNDING * abs(self._search.weak)]
-            rest[among] = priced.rest[among]
-            parts.append(priced.of(np.setdiff1d(among, cut) if not last else among))
-            most = max(most - len(parts[-1].request), 0)
-            among, labels = (cut if not last else cut[:0]), labels * _MORE
-        return joined(parts)._replace(rest=rest)
-
     def _list(self) -> None:
         """List the routes that could still matter, those nearest to their request's best price first, and pack them."""
         best, prices = self._search.best, self._prices()
@@ -361,8 +364,11 @@ class ColumnGeneration:
             within = step * (self._search.weak - self._search.value) + rounding
             floor = best - within
             near = self._priced(prices, floor, BEST, None)
-            priced = None if near is None else self._listed(prices, floor, near)
-            if priced is None:
+            if near is None:
+                return
+            met, most = self._master.resources.prices(prices), self._options["max_routes"]
+            priced = listed(self._pricer, met, floor, near, self._settings, max_routes=most, slight=rounding)
+            if priced is None or not self._going():
                 return
             cut = priced.rest > floor + rounding
             left_out = float((best - priced.rest)[cut].min(initial=within))

@@ -1,10 +1,36 @@
-"""Routes taken one after the other while they fit (compiled): how fractions become an allocation."""
+"""How fractions become an allocation: routes taken in turn while they fit, or packed beside those that are whole."""
 
 from __future__ import annotations
 
 import numpy as np
 import scipy.sparse as sparse
 from numba import njit
+
+from qnroute.routes import RouteTable
+from qnroute.settings import Settings
+from qnroute.solvers.highs import solve_matrix
+from qnroute.solvers.master import packing
+
+_WHOLE = 1e-6
+
+
+def repaired(
+    table: RouteTable, used: sparse.csr_array, capacity: np.ndarray, z: np.ndarray, near: np.ndarray, settings: Settings
+) -> np.ndarray | None:
+    """(J,) how often each route is taken if what is whole in z (J,) stays, and routes `near` are packed into the rest.
+
+    None where time ran out before there was an answer.
+    """
+    times = np.floor(z + _WHOLE).astype(np.int64)
+    left = capacity - used.T @ times
+    uses = used[near]
+    fits = np.ones(len(near), dtype=bool)
+    fits[np.repeat(np.arange(len(near)), np.diff(uses.indptr))[uses.data > left[uses.indices]]] = False
+    outcome = solve_matrix(packing(table.taken(near[fits]), uses[fits], left), settings)
+    if outcome.values is None:
+        return None
+    times[near[fits]] += np.rint(outcome.values).astype(np.int64)
+    return times
 
 
 def filled(used: sparse.csr_array, capacity: np.ndarray, order: np.ndarray) -> np.ndarray:
