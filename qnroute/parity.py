@@ -189,12 +189,12 @@ def _dearest(prices, times, wanted):
 
 @njit(cache=True, nogil=True)
 def overlooked(around):
-    """Want bits for the cuts that the route at hand pays for and that have none; whether there are such cuts."""
+    """Want bits for the cuts that the route at hand pays for and that have none; whether there are more, and room."""
     more = False
     for cut in range(around.twice.size):
         if around.twice[cut] and around.bit[cut] < 0:
             around.wanted[cut] = more = True
-    return more
+    return more and around.wanted.sum() <= MOST_BITS
 
 
 @njit(cache=True, nogil=True)

@@ -1,4 +1,4 @@
-"""Zero-half cuts: sums of tight resources that are odd, while every route in use takes an even amount of them.
+"""Zero-half cuts: sums of tight resources that are odd, while every route in use takes an even amount of them (compiled).
 
 A set S of resources cuts off z if (slack of S) + (sum of z_r over routes that use an odd amount of S) < 1 and the sum
 of its capacities is odd. Resources are added modulo 2 as in Gaussian elimination, which makes the routes with the
@@ -9,24 +9,27 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.sparse as sparse
+from numba import njit
 
 _SLACK = 0.95  # resources with more left over take no part
 _PIVOT_SLACK = 0.5  # nor are those with more added to others
 _LEAST = 0.04  # violation below which a cut is not worth having, before halving
 _ROUNDS = 5  # eliminations, with routes in another order each time
-_OFTEN = 3  # cuts of a round that share a resource
 _LARGEST = 24  # resources in a cut
 _MOST = 400  # cuts in a round
+_MOST_SEEN = 20_000  # and sums that cut, in an elimination
 _IN_USE = 1e-7
 
 
-def zero_half(used: sparse.csr_array, capacity: np.ndarray, z: np.ndarray) -> list[np.ndarray]:
+def zero_half(used: sparse.csr_array, capacity: np.ndarray, z: np.ndarray, often: int) -> list[np.ndarray]:
     """Sets of resources whose cuts z (J,) breaks, those it breaks most first.
 
     Parameters
     ----------
     used, capacity
         (J, R) amounts and (R,) limits, whole numbers.
+    often
+        Sets that share a resource at most.
     """
     routes = np.flatnonzero(z > _IN_USE)
     if (np.abs(z[routes] - np.rint(z[routes])) < _IN_USE).all():
@@ -38,55 +41,79 @@ def zero_half(used: sparse.csr_array, capacity: np.ndarray, z: np.ndarray) -> li
     some = odd.any(axis=1)
     tight, odd = tight[some], odd[some]
     slack, right = np.maximum(slack[tight], 0.0), capacity[tight].astype(np.int64).astype(np.uint8) & 1
-    found: dict[frozenset[int], float] = {}
+    found: dict[tuple[int, ...], float] = {}
     rng = np.random.default_rng(0)
     for turn in range(_ROUNDS):
         before = len(found)
         order = np.argsort(-(z[routes] + (0.2 * rng.random(len(routes)) if turn else 0.0)), kind="stable")
-        _eliminate(odd.copy(), slack.copy(), right.copy(), z[routes], order, rng, found)
+        sums, violation = _eliminated(odd.copy(), slack.copy(), right.copy(), z[routes], order, rng.random(len(odd)))
+        found |= {tuple(row[row >= 0].tolist()): by for row, by in zip(sums, violation.tolist())}
         if len(found) == before:
             break
-    return _spread(found, tight)
+    return _spread(found, tight, often)
 
 
-def _eliminate(odd, slack, right, z, order, rng, found) -> None:
-    """Sums of rows that make routes even in the given order; those that cut go to `found` with their violation."""
-    summed = [frozenset([i]) for i in range(len(odd))]
-    free = np.ones(len(odd), dtype=bool)
-
-    def keep(rows: np.ndarray) -> None:
-        violation = 1.0 - slack[rows] - odd[rows] @ z
-        for i, by in zip(rows.tolist(), violation.tolist()):
-            if by > _LEAST and right[i] and len(summed[i]) <= _LARGEST:
-                found[summed[i]] = by
-
-    keep(np.arange(len(odd)))
-    for j in order.tolist():
-        rows = np.flatnonzero(free & (odd[:, j] == 1))
-        if not len(rows):
-            continue
-        size = np.array([len(summed[i]) for i in rows.tolist()])
-        cost = 10.0 * slack[rows] + odd[rows] @ z + 0.01 * size + 0.01 * rng.random(len(rows))
-        pivot = rows[np.argmin(cost)]
-        if slack[pivot] > _PIVOT_SLACK:
+@njit(cache=True)
+def _eliminated(odd, slack, right, z, order, jitter):
+    """Sums of rows that make routes even in the given order: those that cut, padded with -1, with their violation."""
+    count = slack.size
+    summed, size, weight = np.zeros((count, count), np.uint8), np.ones(count, np.int64), np.zeros(count)
+    free = np.ones(count, np.bool_)
+    sums, violation, seen = np.full((_MOST_SEEN, _LARGEST), -1, np.int32), np.zeros(_MOST_SEEN), 0
+    for i in range(count):
+        summed[i, i] = 1
+        weight[i] = _weight(odd[i], z)
+        seen = _kept(summed[i], 1.0 - slack[i] - weight[i], right[i], size[i], sums, violation, seen)
+    for j in order:
+        pivot, least = -1, np.inf
+        for i in range(count):
+            if free[i] and odd[i, j]:
+                cost = 10.0 * slack[i] + weight[i] + 0.01 * size[i] + 0.01 * jitter[i]
+                if cost < least:
+                    pivot, least = i, cost
+        if pivot < 0 or slack[pivot] > _PIVOT_SLACK:
             continue
         free[pivot] = False
-        others = rows[rows != pivot]
-        odd[others] ^= odd[pivot]
-        slack[others] += slack[pivot]
-        right[others] ^= right[pivot]
-        for i in others.tolist():
-            summed[i] = summed[i] ^ summed[pivot]
-        keep(others)
+        for i in range(count):
+            if free[i] and odd[i, j]:
+                odd[i] ^= odd[pivot]
+                summed[i] ^= summed[pivot]
+                slack[i] += slack[pivot]
+                right[i] ^= right[pivot]
+                size[i], weight[i] = summed[i].sum(), _weight(odd[i], z)
+                seen = _kept(summed[i], 1.0 - slack[i] - weight[i], right[i], size[i], sums, violation, seen)
+    return sums[:seen], violation[:seen]
 
 
-def _spread(found: dict[frozenset[int], float], tight: np.ndarray) -> list[np.ndarray]:
+@njit(cache=True)
+def _weight(odd, z):
+    total = 0.0
+    for j in range(z.size):
+        if odd[j]:
+            total += z[j]
+    return total
+
+
+@njit(cache=True)
+def _kept(rows, by, right, size, sums, violation, seen):
+    """Keep a sum that cuts; how many are kept now."""
+    if not (by > _LEAST and right and 0 < size <= _LARGEST and seen < violation.size):
+        return seen
+    violation[seen], at = by, 0
+    for i in range(rows.size):
+        if rows[i]:
+            sums[seen, at] = i
+            at += 1
+    return seen + 1
+
+
+def _spread(found: dict[tuple[int, ...], float], tight: np.ndarray, often: int) -> list[np.ndarray]:
     """The cuts broken most, small ones first among equals, not too many over the same resources."""
     times: dict[int, int] = {}
     kept = []
-    for rows, _ in sorted(found.items(), key=lambda each: (-round(each[1], 2), len(each[0]), sorted(each[0]))):
-        if all(times.get(i, 0) < _OFTEN for i in rows):
-            kept.append(np.sort(tight[list(rows)]))
+    for rows, _ in sorted(found.items(), key=lambda each: (-round(each[1], 2), len(each[0]), each[0])):
+        if all(times.get(i, 0) < often for i in rows):
+            kept.append(tight[list(rows)])
             for i in rows:
                 times[i] = times.get(i, 0) + 1
         if len(kept) == _MOST:

@@ -24,6 +24,7 @@ from qnroute.solvers.resources import Resources
 
 _PRIMAL, _DUAL = 4, 1  # simplex strategies of HiGHS
 _OVERDRAWN = 1e-7
+_OFTEN, _OFTEN_NESTED = 3, 1  # cuts of a round that share a resource; nested ones pile up
 
 
 class Relaxed(NamedTuple):
@@ -121,7 +122,9 @@ class Master:
     def cut(self, z: np.ndarray, *, nested: bool) -> int:
         """Add cuts that an optimum breaks; how many there are. Nested ones sum earlier cuts, too."""
         count = len(self._row) if nested else self.resources.plain
-        summed = zero_half(self.used[:, :count], self.resources.capacity[:count], z)
+        summed = zero_half(
+            self.used[:, :count], self.resources.capacity[:count], z, _OFTEN_NESTED if nested else _OFTEN
+        )
         self._take(summed)
         return len(summed)
 
