@@ -11,7 +11,7 @@ from numba import njit
 
 from qnroute.completion import PAID
 from qnroute.labels import dominated, put
-from qnroute.parity import together, turned
+from qnroute.parity import at, both, some, together, turned
 from qnroute.paths import _pop, _push
 
 _SLIGHT = 1e-12  # of a limit, for sums in another order
@@ -27,7 +27,7 @@ def grow_back(graph, prices, around, labels, asked, floor, stop):
     by_noise = asked.max_noise < np.inf
     near, most, cuts = around.left[PAID], labels.node.size - graph.indptr.size, prices.pair.size > 0
     slight = 1.0 + _SLIGHT
-    put(labels, 0, asked.target, -1, 0.0, 0.0, 0.0, 0, around.node_bits[asked.target] if cuts else 0)
+    put(labels, 0, asked.target, -1, 0.0, 0.0, 0.0, 0, at(around.node_bits, asked.target) if cuts else (0, 0))
     labels.key[0], labels.item[0] = -np.inf, 0
     size = n_labels = 1
     while size > 0:
@@ -43,15 +43,15 @@ def grow_back(graph, prices, around, labels, asked, floor, stop):
             v, e = graph.neighbour[a], graph.link[a]
             if v == asked.target or near[v] == np.inf:
                 continue
-            cost, paid, odd = graph.link_cost[e], labels.paid[label] + prices.link[e], labels.odd[label]
+            cost, paid, odd = graph.link_cost[e], labels.paid[label] + prices.link[e], at(labels.odd, label)
             if cuts:
-                due, odd = turned(around.bits, odd, around.link_bits[e])
+                due, odd = turned(around.bits, odd, at(around.link_bits, e))
                 paid += due
             if u != asked.target:
                 cost += graph.node_cost[u]
                 paid += prices.passed[u]
                 if cuts:
-                    due, odd = turned(around.bits, odd, around.node_bits[u])
+                    due, odd = turned(around.bits, odd, at(around.node_bits, u))
                     paid += due
             if asked.fall > 0.0:
                 paid += asked.fall * cost
@@ -81,8 +81,8 @@ def joined(back, bits, asked, v, cost, paid, noise, hops, odd):
         fits = fits and hops + back.hops[other] <= asked.max_hops
         if fits and not back.dead[other]:
             price = asked.worth * np.exp(-cost - back.cost[other]) - paid - back.paid[other]
-            if price > best and odd & back.odd[other]:
-                price -= together(bits, odd, back.odd[other])
+            if price > best and some(both(odd, at(back.odd, other))):
+                price -= together(bits, odd, at(back.odd, other))
             best = max(best, price)
         other = back.following[other]
     return best

@@ -108,8 +108,8 @@ class Around(NamedTuple):
     times: np.ndarray  # (C,) how often places around use it at most
     bit: np.ndarray  # (C,) its number among those around, or -1
     bits: Bits
-    link_bits: np.ndarray  # (m,) the cuts that use a link, as bits
-    node_bits: np.ndarray  # (n,)
+    link_bits: np.ndarray  # (m, 2) the sets of cuts that use a link
+    node_bits: np.ndarray  # (n, 2)
 
 
 @njit(cache=True, nogil=True)
@@ -122,7 +122,7 @@ def room_around(graph, cuts, counted):
         np.empty((FOLLOWED + 1, n), np.int64), np.zeros(FOLLOWED, np.int64), np.zeros(FOLLOWED), np.ones(m),
         np.zeros(n), np.zeros(cuts, np.bool_), np.zeros(cuts, np.bool_), np.zeros(cuts, np.bool_),
         np.zeros(cuts + counted, np.int64), np.zeros(cuts, np.int64), np.zeros(cuts, np.int64), room_for_bits(),
-        np.zeros(m, np.int64), np.zeros(n, np.int64),
+        np.zeros((m, 2), np.int64), np.zeros((n, 2), np.int64),
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from numba import njit
 from qnroute.backward import joined
 from qnroute.completion import COST, HOPS, MIXED, NOISE, PAID, cost_at
 from qnroute.labels import dominated, put
-from qnroute.parity import turned
+from qnroute.parity import at, turned
 from qnroute.paths import _pop, _push, _visited
 
 
@@ -73,11 +73,11 @@ def grow(graph, prices, around, labels, back, n_back, asked, slope, floor, stop)
                 cost = 0.0
             else:
                 cost += labels.cost[label]
-            odd = labels.odd[label]
+            odd = at(labels.odd, label)
             if cuts:
-                due, odd = turned(around.bits, odd, around.link_bits[e])
+                due, odd = turned(around.bits, odd, at(around.link_bits, e))
                 paid += due
-                due, odd = turned(around.bits, odd, around.node_bits[v])
+                due, odd = turned(around.bits, odd, at(around.node_bits, v))
                 paid += due
             bound = _promise(asked, left, slope, floor, v, cost, paid)
             if not bound > floor:

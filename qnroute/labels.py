@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from qnroute.parity import ahead
+from qnroute.parity import ahead, at, further, set_at, some
 
 
 class Labels(NamedTuple):
@@ -25,7 +25,7 @@ class Labels(NamedTuple):
     cost: np.ndarray
     paid: np.ndarray
     noise: np.ndarray
-    odd: np.ndarray  # bits of the cuts used an odd number of times
+    odd: np.ndarray  # (L, 2) the set of cuts used an odd number of times
     key: np.ndarray  # heap of -bound, and of labels
     item: np.ndarray
     first: np.ndarray  # (n,) a label at each node
@@ -39,7 +39,7 @@ def room_for_labels(n, most, count):
     return Labels(
         np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64),
         np.empty(room, np.bool_), np.empty(room), np.empty(room), np.empty(room),
-        np.empty(room, np.int64), np.empty(room), np.empty(room, np.int64), np.full(n, -1, np.int64),
+        np.empty((room, 2), np.int64), np.empty(room), np.empty(room, np.int64), np.full(n, -1, np.int64),
         np.empty(count, np.int64),
     )  # fmt: skip
 
@@ -48,7 +48,8 @@ def room_for_labels(n, most, count):
 def put(labels, new, node, parent, cost, paid, noise, hops, odd):
     """Fill in a label."""
     labels.node[new], labels.parent[new], labels.hops[new], labels.dead[new] = node, parent, hops, False
-    labels.cost[new], labels.paid[new], labels.noise[new], labels.odd[new] = cost, paid, noise, odd
+    labels.cost[new], labels.paid[new], labels.noise[new] = cost, paid, noise
+    set_at(labels.odd, new, odd)
     labels.following[new] = labels.first[node]
     labels.first[node] = new
 
@@ -74,10 +75,10 @@ def dominated(labels, bits, v, cost, paid, noise, hops, odd, by_noise, by_hops):
             if by_hops:
                 no_worse = no_worse and labels.hops[other] <= hops
                 no_better = no_better and labels.hops[other] >= hops
-            if no_worse and labels.odd[other] & ~odd:
-                no_worse = labels.paid[other] + ahead(bits, labels.odd[other], odd) <= paid
-            if no_better and odd & ~labels.odd[other]:
-                no_better = labels.paid[other] >= paid + ahead(bits, odd, labels.odd[other])
+            if no_worse and some(further(at(labels.odd, other), odd)):
+                no_worse = labels.paid[other] + ahead(bits, at(labels.odd, other), odd) <= paid
+            if no_better and some(further(odd, at(labels.odd, other))):
+                no_better = labels.paid[other] >= paid + ahead(bits, odd, at(labels.odd, other))
             if no_worse:
                 return True
             if no_better:

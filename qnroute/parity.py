@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-MOST_BITS = 62
+_WORD = 62
+MOST_BITS = 2 * _WORD  # a set of bits is a pair of words
 _LOWEST = np.zeros(67, np.int64)  # place of a power of two, by its remainder: 2 is a primitive root of 67
 _LOWEST[[pow(2, _b, 67) for _b in range(63)]] = range(63)
 
@@ -20,24 +21,78 @@ _LOWEST[[pow(2, _b, 67) for _b in range(63)]] = range(63)
 class Bits(NamedTuple):
     """The cuts around a request that are told apart, each a bit; those that a cut is counted in come after it."""
 
-    price: np.ndarray  # (62,)
-    counted: np.ndarray  # (62,) in which bits each is counted
-    chained: np.ndarray  # (1,) those counted in any
-    more: np.ndarray  # (62,) 0 between calls
+    price: np.ndarray  # (B,)
+    counted: np.ndarray  # (B, 2) in which bits each is counted
+    chained: np.ndarray  # (1, 2) those counted in any
+    more: np.ndarray  # (B,) 0 between calls
 
 
 @njit(cache=True, nogil=True)
 def room_for_bits():
     """Bits without prices."""
     return Bits(
-        np.zeros(MOST_BITS), np.zeros(MOST_BITS, np.int64), np.zeros(1, np.int64), np.zeros(MOST_BITS, np.int64)
-    )
+        np.zeros(MOST_BITS), np.zeros((MOST_BITS, 2), np.int64), np.zeros((1, 2), np.int64),
+        np.zeros(MOST_BITS, np.int64),
+    )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
-def lowest(bits):
-    """The number of the lowest bit that is set; 0 if there is none."""
-    return _LOWEST[(bits & -bits) % 67]
+def at(sets, i):
+    """Row i of an array of sets."""
+    return sets[i, 0], sets[i, 1]
+
+
+@njit(cache=True, nogil=True)
+def set_at(sets, i, bits):
+    """Make a set row i of an array of sets."""
+    sets[i, 0], sets[i, 1] = bits
+
+
+@njit(cache=True, nogil=True)
+def both(one, other):
+    """What is in two sets."""
+    return one[0] & other[0], one[1] & other[1]
+
+
+@njit(cache=True, nogil=True)
+def further(one, other):
+    """What is in one set and not in the other."""
+    return one[0] & ~other[0], one[1] & ~other[1]
+
+
+@njit(cache=True, nogil=True)
+def some(bits):
+    """Whether there is anything in a set."""
+    return bits[0] != 0 or bits[1] != 0
+
+
+@njit(cache=True, nogil=True)
+def _changed(one, other):
+    return one[0] ^ other[0], one[1] ^ other[1]
+
+
+@njit(cache=True, nogil=True)
+def _joined(one, other):
+    return one[0] | other[0], one[1] | other[1]
+
+
+@njit(cache=True, nogil=True)
+def _has(bits, b):
+    return bits[0] >> b & 1 if b < _WORD else bits[1] >> (b - _WORD) & 1
+
+
+@njit(cache=True, nogil=True)
+def _only(b):
+    return (1 << b, 0) if b < _WORD else (0, 1 << (b - _WORD))
+
+
+@njit(cache=True, nogil=True)
+def _first(bits):
+    """The number of the first bit that is set, and the others."""
+    low, high = bits
+    if low:
+        return _LOWEST[(low & -low) % 67], (low & (low - 1), high)
+    return _WORD + _LOWEST[(high & -high) % 67], (low, high & (high - 1))
 
 
 @njit(cache=True, nogil=True)
@@ -61,88 +116,82 @@ def used(prices, odd, twice, waiting, place):
 
 
 @njit(cache=True, nogil=True)
-def paid_for(bits, price):
-    """The prices of a set of bits together."""
+def _paid_for(bits, price):
     paid = 0.0
-    while bits:
-        paid += price[lowest(bits)]
-        bits &= bits - 1
+    while some(bits):
+        b, bits = _first(bits)
+        paid += price[b]
     return paid
 
 
 @njit(cache=True, nogil=True)
 def turned(bits, odd, used):
     """What is to be paid where a set of bits is used once more, and which of them are odd then."""
-    twice = odd & used
-    odd ^= used
-    if not twice & bits.chained[0]:
-        return paid_for(twice, bits.price), odd
+    twice = both(odd, used)
+    odd = _changed(odd, used)
+    if not some(both(twice, at(bits.chained, 0))):
+        return _paid_for(twice, bits.price), odd
     paid = 0.0
-    while twice:
-        b = lowest(twice)
-        twice &= twice - 1
+    while some(twice):
+        b, twice = _first(twice)
         times = 1 + bits.more[b]
         bits.more[b] = 0
         paid += times * bits.price[b]
-        counted = bits.counted[b]
-        while counted:
-            c = lowest(counted)
-            counted &= counted - 1
-            count = times + (odd >> c & 1)
-            if count & 1 != odd >> c & 1:
-                odd ^= 1 << c
+        counted = at(bits.counted, b)
+        while some(counted):
+            c, counted = _first(counted)
+            count = times + _has(odd, c)
+            if times & 1:
+                odd = _changed(odd, _only(c))
             if count > 1:
-                bits.more[c] += (count >> 1) - (1 - (twice >> c & 1))
-                twice |= 1 << c
+                bits.more[c] += (count >> 1) - (1 - _has(twice, c))
+                twice = _joined(twice, _only(c))
     return paid, odd
 
 
 @njit(cache=True, nogil=True)
 def together(bits, one, other):
     """What is to be paid, beyond what each paid, where two parts of a route meet that used `one` and `other` oddly."""
-    twice = one & other
-    if not twice & bits.chained[0]:
-        return paid_for(twice, bits.price)
+    twice = both(one, other)
+    if not some(both(twice, at(bits.chained, 0))):
+        return _paid_for(twice, bits.price)
     paid = 0.0
-    while twice:
-        b = lowest(twice)
-        twice &= twice - 1
-        times = ((one >> b & 1) + (other >> b & 1) + bits.more[b]) >> 1
+    while some(twice):
+        b, twice = _first(twice)
+        times = (_has(one, b) + _has(other, b) + bits.more[b]) >> 1
         bits.more[b] = 0
         if times:
             paid += times * bits.price[b]
-            twice |= _counted_more(bits, b, times)
+            twice = _joined(twice, _counted_more(bits, b, times))
     return paid
 
 
 @njit(cache=True, nogil=True)
 def ahead(bits, one, other):
     """The most that a partial route which used `one` oddly may still pay beyond another, which used `other` oddly."""
-    further = one & ~other
-    if not further & bits.chained[0]:
-        return paid_for(further, bits.price)
-    paid = 0.0
-    behind = other & ~one
-    waiting = further
-    while waiting:
-        b = lowest(waiting)
-        waiting &= waiting - 1
-        count = (further >> b & 1) - (behind >> b & 1) + bits.more[b]
+    more, less = further(one, other), further(other, one)
+    if not some(both(more, at(bits.chained, 0))):
+        return _paid_for(more, bits.price)
+    paid, waiting = 0.0, more
+    while some(waiting):
+        b, waiting = _first(waiting)
+        count = _has(more, b) - _has(less, b) + bits.more[b]
         bits.more[b] = 0
         if count > 0:
             times = (count + 1) >> 1
             paid += times * bits.price[b]
-            waiting |= _counted_more(bits, b, times)
+            waiting = _joined(waiting, _counted_more(bits, b, times))
     return paid
 
 
 @njit(cache=True, nogil=True)
 def _counted_more(bits, b, times):
-    counted = bits.counted[b]
-    while counted:
-        bits.more[lowest(counted)] += times
-        counted &= counted - 1
-    return bits.counted[b]
+    """Count a bit so many times in others; in which."""
+    counted = at(bits.counted, b)
+    while some(counted):
+        c, counted = _first(counted)
+        bits.more[c] += times
+    return at(bits.counted, b)
 
 
 @njit(cache=True, nogil=True)
@@ -153,10 +202,10 @@ def _count(prices, times, place):
 
 @njit(cache=True, nogil=True)
 def _mask(prices, bit, place):
-    mask = 0
+    mask = (0, 0)
     for i in range(prices.at[place], prices.at[place + 1]):
         if bit[prices.cut[i]] >= 0:
-            mask |= 1 << bit[prices.cut[i]]
+            mask = _joined(mask, _only(bit[prices.cut[i]]))
     return mask
 
 
@@ -217,21 +266,22 @@ def marked(graph, prices, around, asked, which):
             if v < graph.neighbour[a] and near[graph.neighbour[a]] < np.inf:
                 _count(prices, times, graph.link[a])
     local = _dearest(prices, times, around.wanted)
-    bits.chained[0] = 0
+    bits.chained[:] = 0
     for b in range(local.size):
         bit[local[b]] = b
         bits.price[b] = prices.pair[local[b]]
     for b in range(local.size):
-        bits.counted[b] = 0
+        counted = (0, 0)
         for i in range(prices.counts[local[b]], prices.counts[local[b] + 1]):
             if bit[prices.counted[i]] >= 0:
-                bits.counted[b] |= 1 << bit[prices.counted[i]]
-        if bits.counted[b]:
-            bits.chained[0] |= 1 << b
+                counted = _joined(counted, _only(bit[prices.counted[i]]))
+        set_at(bits.counted, b, counted)
+        if some(counted):
+            set_at(bits.chained, 0, _joined(at(bits.chained, 0), _only(b)))
     for i in range(around.reached[which]):
         v = around.touched[which, i]
-        around.node_bits[v] = _mask(prices, bit, _place(graph, asked, v))
+        set_at(around.node_bits, v, _mask(prices, bit, _place(graph, asked, v)))
         for a in range(graph.indptr[v], graph.indptr[v + 1]):
-            around.link_bits[graph.link[a]] = _mask(prices, bit, graph.link[a])
+            set_at(around.link_bits, graph.link[a], _mask(prices, bit, graph.link[a]))
     paid, odd = turned(bits, _mask(prices, bit, started), _mask(prices, bit, asking))
     return odd, paid

@@ -91,7 +91,7 @@ def _grown(graph, prices, around, labels, back, asked, slope, floor, effort, sto
     for _ in range(_ATTEMPTS):
         forget_labels(labels, n_labels)
         forget_labels(back, n_back)
-        odd, paid = marked(graph, prices, around, asked, completion.PAID) if cuts else (0, 0.0)
+        odd, paid = marked(graph, prices, around, asked, completion.PAID) if cuts else ((0, 0), 0.0)
         put(labels, 0, asked.source, -1, 0.0, paid, 0.0, 0, odd)
         n_back = grow_back(graph, prices, around, back, asked, floor, stop) if effort == THOROUGH else 0
         n_labels, n_found, bound = grow(graph, prices, around, labels, back, max(n_back, 0), asked, slope, floor, stop)

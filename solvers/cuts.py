@@ -1,4 +1,4 @@
-"""Zero-half cuts: sums of tight resources that are odd, while every route in use takes an even amount of them (compiled).
+"""Zero-half cuts: sums of tight resources that are odd, while every route in use takes an even amount (compiled).
 
 A set S of resources cuts off z if (slack of S) + (sum of z_r over routes that use an odd amount of S) < 1 and the sum
 of its capacities is odd. Resources are added modulo 2 as in Gaussian elimination, which makes the routes with the

@@ -19,7 +19,7 @@ from qnroute.models import PathPacking
 from qnroute.pricing import BEST, Pricer
 from qnroute.routes import enumerate_all
 from qnroute.settings import Settings
-from qnroute.solvers import column_generation
+from qnroute.solvers import column_generation, listing
 from qnroute.solvers.column_generation import ColumnGeneration
 from qnroute.solvers.master import Master
 from qnroute.solvers.resources import Resources
@@ -71,8 +71,8 @@ def test_with_little_room_the_bound_is_still_a_bound(most, monkeypatch):
     for document, best in priced_problems(rng, 60):
         limited(monkeypatch, rng)
         monkeypatch.setattr(column_generation, "MOST_PACKED", rng.choice((most, 20_000)))
-        monkeypatch.setattr(column_generation, "_LABELS", rng.choice((0, 20_000_000)))
-        monkeypatch.setattr(column_generation, "_FEWEST_LABELS", 3)
+        monkeypatch.setattr(listing, "_LABELS", rng.choice((0, 20_000_000)))
+        monkeypatch.setattr(listing, "_FEWEST_LABELS", 3)
         result = qn.solve(problem_of(document), METHOD, max_routes=most)
         assert oracle.violations(document, result.to_dict()) == []
         assert result.objective - CLOSE <= best <= result.bound + CLOSE, document
