@@ -196,7 +196,7 @@ def ball(graph, link_price, node_price, slope, inside, target, radius, around, w
 
 @njit(cache=True, nogil=True)
 def price_of(graph, prices, around, asked, route):
-    """The price of a route (ends not paid), -inf if the request does not allow it; marks the cuts it pays for."""
+    """The price of a route (ends not paid), -inf if the request does not allow it; the cuts it pays for are wanted."""
     m, n, cuts, last = graph.link_cost.size, graph.indptr.size - 1, prices.pair.size > 0, route.size - 1
     cost, paid, noise = 0.0, 0.0, 0.0
     if cuts:
@@ -219,6 +219,8 @@ def price_of(graph, prices, around, asked, route):
         if cuts:
             for place in (e, m + v if i + 1 < last else m + 2 * n + v):
                 paid += used(prices, around.odd, around.twice, around.waiting, place)
+    if cuts:
+        around.wanted[:] = around.wanted | around.twice
     price = worth_at(asked, cost) - paid
     return price if noise <= asked.max_noise and last <= asked.max_hops and price < np.inf else -np.inf
 
@@ -282,6 +284,7 @@ def look_around(graph, prices, around, asked, regions):
     """
     source, target, product = asked.source, asked.target, asked.fall == 0.0
     around.price[:] = -np.inf
+    around.wanted[:] = False
     left, inside = around.left, around.none
     known = regions.row[asked.number] >= 0
     by_worth = product and asked.needed > 0.0 and not known  # the narrower search goes first

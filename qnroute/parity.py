@@ -238,11 +238,10 @@ def _dearest(prices, times, wanted):
 
 @njit(cache=True, nogil=True)
 def overlooked(around):
-    """Want bits for the cuts that the route at hand pays for and that have none; whether there are more, and room."""
+    """Whether the route at hand pays for cuts that have no bit, though there are bits for all that are wanted."""
     more = False
     for cut in range(around.twice.size):
-        if around.twice[cut] and around.bit[cut] < 0:
-            around.wanted[cut] = more = True
+        more = more or (around.twice[cut] and around.bit[cut] < 0)
     return more and around.wanted.sum() <= MOST_BITS
 
 

@@ -85,7 +85,6 @@ def _grown(graph, prices, around, labels, back, asked, slope, floor, effort, sto
     not.
     """
     cuts, path = prices.pair.size > 0, around.followed[completion.FOLLOWED]
-    around.wanted[:] = False
     n_labels = n_back = n_found = 0
     bound = floor
     for _ in range(_ATTEMPTS):
@@ -98,9 +97,10 @@ def _grown(graph, prices, around, labels, back, asked, slope, floor, effort, sto
         n_back = abs(n_back)
         if asked.everything or not cuts or n_found == 0:
             break
-        size = labels.hops[labels.found[0]] + 1
-        _trace(labels, labels.found[0], path[:size])
-        price_of(graph, prices, around, asked, path[:size])
+        for j in range(n_found - 1, -1, -1):  # the best one last
+            size = labels.hops[labels.found[j]] + 1
+            _trace(labels, labels.found[j], path[:size])
+            price_of(graph, prices, around, asked, path[:size])
         if not overlooked(around):
             break
     return n_labels, n_back, n_found, bound

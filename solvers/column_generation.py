@@ -209,8 +209,12 @@ class ColumnGeneration:
         quiet = np.zeros(len(self.problem.requests), np.int64)
         effort, full, few, partial, cuts, before = FOLLOWED, True, 0.0, 0, _CUTS_BETWEEN, np.inf
         if cut or not np.isfinite(self._search.bound):  # most routes, and cuts, are there
+            new = np.zeros(0, np.int64) if cut else self._improve(FOLLOWED, None)
+            if new is None or self._relaxed is None:
+                return
             effort, full, cuts = BEST, False, 0
             quiet[:] = self._quiet()
+            quiet[new] = 0
         while self._going() and self._relaxed is not None:
             new = self._improve(effort, None if full else np.flatnonzero(quiet < _PATIENCE))
             if new is None:
