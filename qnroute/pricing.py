@@ -181,7 +181,11 @@ class Priced(NamedTuple):
         """Only the routes of these requests."""
         wanted = np.zeros(len(self.most), dtype=bool)
         wanted[requests] = True
-        kept, lengths = wanted[self.request], np.diff(self.indptr)
+        return self.taken(wanted[self.request])
+
+    def taken(self, kept: np.ndarray) -> Priced:
+        """Only the routes that are marked (J,)."""
+        lengths = np.diff(self.indptr)
         indptr = np.concatenate([[0], np.cumsum(lengths[kept])])
         nodes = self.nodes[np.repeat(kept, lengths)]
         return self._replace(request=self.request[kept], nodes=nodes, indptr=indptr, price=self.price[kept])

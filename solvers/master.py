@@ -18,6 +18,7 @@ from qnroute.models.linear import Matrix
 from qnroute.problem import Problem
 from qnroute.routes import RouteTable, joined, keeps_limits, table_of
 from qnroute.settings import Settings
+from qnroute.solvers.branching import Case
 from qnroute.solvers.cuts import zero_half
 from qnroute.solvers.highs import RELIABLE, run
 from qnroute.solvers.resources import Resources
@@ -41,6 +42,7 @@ class Master:
     Attributes
     ----------
     table, used : the routes and (J, R) what they use
+    closed, bonus : (K,) requests that get no route, and what routes of others are worth beyond their value
     """
 
     def __init__(self, problem: Problem):
@@ -49,6 +51,8 @@ class Master:
         self.table = table_of(problem, np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(1, np.int64))
         self.used = self.resources.used(self.table)
         self._known: set[tuple[int, bytes]] = set()
+        self.closed, self.bonus = np.zeros(len(problem.requests), dtype=bool), np.zeros(len(problem.requests))
+        self._barred = np.zeros(0, np.int64)  # routes that do not fit the case
         self._row = np.full(len(self.resources.capacity), -1)  # of each resource, where it has one
         self._rows: list[int] = []  # and back
         self._scale = 2.0 ** np.floor(np.log2(max(float(problem.weights.max(initial=0.0)), 1e-300)))
@@ -81,8 +85,9 @@ class Master:
 
     def _add_columns(self, table: RouteTable, used: sparse.csr_array) -> None:
         count, within = len(table), sparse.csr_array(used[:, self._rows])
+        worth = (table.value + self.bonus[table.request]) / self._scale
         self._highs.addCols(
-            count, table.value / self._scale, np.zeros(count), np.full(count, highspy.kHighsInf), within.nnz,
+            count, worth, np.zeros(count), np.full(count, highspy.kHighsInf), within.nnz,
             within.indptr[:-1].astype(np.int32), within.indices.astype(np.int32), within.data,
         )  # fmt: skip
         self._highs.setOptionValue("simplex_strategy", _PRIMAL)  # the basis stays primal feasible
@@ -117,7 +122,23 @@ class Master:
             self._add_rows(np.flatnonzero(overdrawn))
         price = np.zeros(len(self._row))
         price[self._rows] = np.maximum(np.array(solution.row_dual) * self._scale, 0.0)
-        return Relaxed(highs.getInfo().objective_function_value * self._scale, z, price)
+        return Relaxed(highs.getInfo().objective_function_value * self._scale - self.bonus.sum(), z, price)
+
+    def restrict(self, case: Case, bonus: float) -> None:
+        """Keep to a case; routes of requests that it serves are worth a bonus more, less which the value counts."""
+        start, allowed, table = self.resources.requests.start, self.problem.most_routes, self.table
+        was, closed, more = self.bonus, np.zeros_like(self.closed), np.zeros_like(self.bonus)
+        closed[list(case.out)], more[list(case.served)] = True, bonus
+        for k in np.flatnonzero(closed != self.closed).tolist():
+            most = 0.0 if closed[k] else float(allowed[k])
+            self._highs.changeRowBounds(int(self._row[start + k]), -highspy.kHighsInf, most)
+        for j in np.flatnonzero((more != was)[table.request]).tolist():
+            self._highs.changeColCost(j, (table.value[j] + more[table.request[j]]) / self._scale)
+        barred = np.flatnonzero(~case.allows(table))
+        for j in np.setxor1d(barred, self._barred).tolist():
+            self._highs.changeColBounds(j, 0.0, 0.0 if j in barred else highspy.kHighsInf)
+        self.closed, self.bonus, self._barred = closed, more, barred
+        self._highs.setOptionValue("simplex_strategy", _DUAL)
 
     def cut(self, z: np.ndarray, *, nested: bool) -> int:
         """Add cuts that an optimum breaks; how many there are. Nested ones sum earlier cuts, too."""

@@ -45,9 +45,10 @@ class Search:
         """With a bound that is no worse."""
         return replace(self, bound=min(self.bound, bound))
 
-    def seen(self, settings: Settings) -> Search:
-        """With a point more in its trace."""
-        point = settings.elapsed(), self.value, self.bound if np.isfinite(self.bound) else None
+    def seen(self, settings: Settings, bound: float | None = None) -> Search:
+        """With a point more in its trace; `bound` in place of its own, if given."""
+        bound = self.bound if bound is None else bound
+        point = settings.elapsed(), self.value, bound if np.isfinite(bound) else None
         if settings.progress is not None:
             settings.progress(*point)
         return replace(self, trace=[*self.trace, point])

@@ -1,0 +1,110 @@
+"""Branching where cuts are exhausted: the relaxation is priced again for one case, and for the other.
+
+A request served in part is left out, or served. Served, every route of it is worth a bonus M more and M is taken off
+the value: with its one route it is worth what it was, and for any M >= 0 the relaxation bounds all allocations that
+serve it. A request with parts of several routes avoids a link, or takes it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from qnroute.routes import RouteTable
+from qnroute.solvers.search import Search
+
+if TYPE_CHECKING:
+    from qnroute.solvers.relaxation import Relaxation
+
+_NODES = 200  # relaxations at most
+_TRIED = 20  # after so many each time
+_PAYS = 0.05  # this share of the gap must have closed
+_FEW = 60  # requests that are not whole, up to which branching is tried
+_IN_PART = 1e-6
+
+
+class Case(NamedTuple):
+    """Some of all allocations: requests that are left out, or served, and requests with links to avoid, or to take."""
+
+    out: tuple[int, ...] = ()
+    served: tuple[int, ...] = ()
+    avoid: tuple[tuple[int, int], ...] = ()
+    take: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def choosy(self) -> list[int]:
+        """Requests that avoid or take links."""
+        return sorted({k for k, _ in (*self.avoid, *self.take)})
+
+    def allows(self, table: RouteTable) -> np.ndarray:
+        """(J,) whether each route avoids and takes the links that it has to."""
+        fine = np.ones(len(table), dtype=bool)
+        if self.avoid or self.take:
+            route, link, _ = table.steps
+            for wanted, pairs in ((False, self.avoid), (True, self.take)):
+                for k, e in pairs:
+                    has = np.zeros(len(table), dtype=bool)
+                    has[route[link == e]] = True
+                    fine &= (table.request != k) | (has == wanted)
+        return fine
+
+
+def branched(relaxation: Relaxation) -> Search:
+    """The search with the bound and the allocation that branching leads to."""
+    root, order, least = relaxation.search, itertools.count(), relaxation.search.value
+    waiting: list[tuple[float, int, Case]] = []
+
+    def split(bound: float, case: Case) -> bool:
+        """Put both halves of a case on the heap; whether there are any."""
+        halves = _halves(relaxation, case)
+        for half in halves:
+            heapq.heappush(waiting, (-bound, next(order), half))
+        return bool(halves)
+
+    if not split(root.bound, Case()):
+        return root
+    before = root.bound
+    try:
+        for node in range(_NODES):
+            if not waiting:
+                break
+            bound, _, case = heapq.heappop(waiting)
+            if node and node % _TRIED == 0:
+                if before + bound < _PAYS * (root.bound - relaxation.search.value):
+                    heapq.heappush(waiting, (bound, next(order), case))
+                    break
+                before = -bound
+            found = relaxation.within(case, -bound)
+            if found is None:
+                least = max(least, -bound)
+                break
+            if found.closed(relaxation.goal) or not split(found.bound, case):
+                least = max(least, found.bound)
+    finally:
+        relaxation.everywhere(root)
+    return relaxation.search.bounded(max([least, relaxation.search.value, *(-each[0] for each in waiting)]))
+
+
+def _halves(relaxation: Relaxation, case: Case) -> tuple[Case, ...]:
+    """Two cases that together are this one, both without the relaxation at hand; none if that is whole, or far off."""
+    table, z = relaxation.fractions()
+    single = relaxation.problem.most_routes[table.request] == 1
+    part = np.flatnonzero(single & (np.abs(z - np.rint(z)) > _IN_PART))
+    if not 0 < len(np.unique(table.request[part])) <= _FEW:
+        return ()
+    count = len(relaxation.problem.requests)
+    served, worth = (np.bincount(table.request[part], weights, count) for weights in (z[part], (z * table.value)[part]))
+    some = np.unique(table.request[part])
+    unsure = some[served[some] < 1.0 - _IN_PART]
+    if len(unsure):
+        k = int(unsure[np.lexsort((-worth[unsure], np.round(np.abs(served[unsure] - 0.5), 3)))[0]])
+        return case._replace(out=(*case.out, k)), case._replace(served=(*case.served, k))
+    k = int(some[np.argmax(worth[some])])
+    routes = part[table.request[part] == k]
+    one, other = routes[np.argsort(-z[routes], kind="stable")[:2]]
+    route, link, _ = table.steps
+    e = int(next(e for e in link[route == one] if e not in set(link[route == other].tolist())))
+    return case._replace(avoid=(*case.avoid, (k, e))), case._replace(take=(*case.take, (k, e)))

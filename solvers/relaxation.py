@@ -1,0 +1,268 @@
+"""The relaxation over all routes: priced until no route improves it, cut as long as that pays.
+
+Whatever the prices of resources and cuts, with m_k the best price of any route of request k,
+
+    U = sum_i b_i y_i + sum_k routes_k max(m_k, 0)
+
+bounds every allocation (weak duality).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from qnroute.allocation import Allocation
+from qnroute.completion import Prices
+from qnroute.pricing import ALL, BEST, FOLLOWED, Priced, Pricer, joined
+from qnroute.problem import Problem
+from qnroute.result import PROVEN
+from qnroute.routes import RouteTable, table_of
+from qnroute.settings import Settings
+from qnroute.solvers.branching import Case
+from qnroute.solvers.master import Master
+from qnroute.solvers.rounding import filled
+from qnroute.solvers.search import Search
+
+_PART = 500  # requests searched at once at first, so that there is soon something to show
+_ROUGH = 0.3  # relative gap of the relaxation up to which a few routes followed are enough
+_SETTLED = 1e-8  # relative gap at which the relaxation counts as solved
+_CLOSE = 0.02  # or share of the gap to the incumbent
+_PATIENCE = 2  # searches without a new route after which a request is left out until all are searched again
+_WORTHWHILE = 0.25  # share of the new routes of a full search below which the next one is full again
+_PARTIAL = 8  # searches for some requests only, one after the other
+_CUTS_BETWEEN = 5  # times that the relaxation is cut between searches for all requests
+_CUT_ROUNDS = 30  # of cuts over the routes known, before routes are priced again
+_NESTED_PAYS = 0.03  # the same for cuts of cuts
+_PAYS = 0.1  # share of the gap that cuts, and routes priced with them, must close to be looked for again
+_LISTED = 5_000  # routes of a request that avoids or takes links
+_TINY = 1e-12  # share of its worth by which a route must beat the price of its request
+
+
+class Relaxation:
+    """A problem, the routes and cuts known of it, their prices, and the best allocation and bound.
+
+    Parameters
+    ----------
+    workers
+        Threads that price routes.
+    """
+
+    def __init__(self, problem: Problem, workers: int):
+        self.problem = problem
+        self._pricer = Pricer(problem, workers)
+        self._master = Master(problem)
+        self._search = Search(Allocation(), 0.0)
+        self._case, self._elsewhere = Case(), None  # what is searched, and the bound of all if that is not all
+        self._begin(Settings())
+
+    def _begin(self, settings: Settings) -> None:
+        self._settings, self._goal, self._relaxed = settings, max(settings.gap, PROVEN / 2), None
+        self._search = replace(self._search, trace=[], stopped=None, open="")
+
+    @property
+    def search(self) -> Search:
+        """Where it stands."""
+        return self._search
+
+    @property
+    def goal(self) -> float:
+        """The gap at which it ends."""
+        return self._goal
+
+    def fractions(self) -> tuple[RouteTable, np.ndarray]:
+        """The routes known, and (J,) how much of each the relaxation takes."""
+        return self._master.table, self._relaxed.z
+
+    def within(self, case: Case, bound: float) -> Search | None:
+        """Search some of all allocations, of which `bound` is known; None where time ran out. What is found stays."""
+        self._case, self._elsewhere = case, bound
+        self._master.restrict(case, float(self._pricer.worth.max()))
+        self._search = replace(self._search, bound=np.inf, weak=np.inf, best=None, prices=None)
+        self._solve_master()
+        self._relax(cut=True)
+        return None if self._search.stopped or self._relaxed is None else self._search.bounded(bound)
+
+    def everywhere(self, search: Search) -> None:
+        """Go on with all allocations, and the bound of that search."""
+        self._case, self._relaxed, self._elsewhere = Case(), None, None
+        self._master.restrict(self._case, 0.0)
+        now = self._search
+        self._search = replace(search, allocation=now.allocation, value=now.value, trace=now.trace, stopped=now.stopped)
+
+    def _going(self) -> bool:
+        """Whether there is time, and a gap to close."""
+        if self._search.stopped is None and self._settings.stopped:
+            self._search = replace(self._search, stopped=self._settings.stopped)
+        return self._search.stopped is None and not self._search.closed(self._goal)
+
+    def _seen(self, search: Search) -> None:
+        self._search = search.seen(self._settings, self._elsewhere)
+
+    def _start(self) -> None:
+        """A few routes of every request where nothing costs anything yet, part by part, and what they show at once."""
+        pricer, master = self._pricer, self._master
+        allowed, free = self.problem.most_routes.astype(float), np.zeros(len(master.resources.capacity))
+        best, none = np.maximum(pricer.worth, 0.0), np.zeros(len(pricer.worth))
+        self._seen(self._search.bounded(float(allowed @ best)))
+        for part in np.array_split(np.arange(len(none)), max(-(-len(none) // _PART), 1)):
+            priced = self._priced(free, none, FOLLOWED, part)
+            if priced is None:
+                return
+            best[part] = np.where(pricer.open[part], priced.most[part], 0.0)
+            master.add(priced.request, priced.nodes, priced.indptr)
+            self._search = self._search.proven(float(allowed @ best), best, free)
+            self._rounded()
+        pricer.cap(best)
+        pricer.explore(self._settings)
+        self._solve_master()
+
+    def _resume(self) -> None:
+        """The relaxation over the routes that are known already."""
+        self._solve_master()
+        self._rounded()
+
+    def _priced(self, prices: np.ndarray, floor: np.ndarray, effort: int, among: np.ndarray | None) -> Priced | None:
+        met, choosy = self._master.resources.prices(prices), self._case.choosy
+        if choosy or self._case.out:
+            others = np.setdiff1d(np.arange(len(floor)) if among is None else among, [*choosy, *self._case.out])
+            choosy = choosy if among is None else [k for k in choosy if k in among]
+        else:
+            others = among
+        priced = self._pricer.search(met, floor, self._settings, effort=effort, among=others)
+        if priced is not None and choosy:
+            priced = self._with_choosy(priced, met, floor, np.array(choosy))
+        return priced if self._going() else None
+
+    def _with_choosy(self, priced: Priced, met: Prices, floor: np.ndarray, choosy: np.ndarray) -> Priced | None:
+        """With routes of requests that avoid or take links: all that are worth more are listed, and some are left."""
+        more = self._pricer.search(met, floor, self._settings, effort=ALL, among=choosy, count=_LISTED)
+        if more is None:
+            return None
+        fine = self._case.allows(table_of(self.problem, more.request, more.nodes, more.indptr))
+        more, most = more.taken(fine), priced.most.copy()
+        most[choosy] = more.rest[choosy]
+        np.maximum.at(most, more.request, more.price)
+        return joined([priced, more])._replace(most=most)
+
+    def _solve_master(self) -> None:
+        self._relaxed = self._master.solve(self._settings)
+
+    def _tighten(self) -> bool:
+        """Cut with cuts of cuts, and price routes again; whether that paid."""
+        before = self._search.bound
+        if self._relaxed is None or not (self._cut(nested=False) or self._cut(nested=True)):
+            return False
+        self._relax(cut=True)
+        return before - self._search.bound >= _NESTED_PAYS * (before - self._search.value)
+
+    def _relax(self, *, cut: bool = False) -> None:
+        """Price routes until none improves the relaxation (`cut` just now), and cut it as long as that pays.
+
+        Between searches for all requests, which alone give bounds, only those are searched that lately had new routes,
+        and after a cut those whose routes compete.
+        """
+        quiet = np.zeros(len(self.problem.requests), np.int64)
+        effort, full, few, partial, cuts, before = FOLLOWED, True, 0.0, 0, _CUTS_BETWEEN, np.inf
+        if cut or not np.isfinite(self._search.bound):  # most routes, and cuts, are there
+            new = np.zeros(0, np.int64) if cut else self._improve(FOLLOWED, None)
+            if new is None or self._relaxed is None:
+                return
+            effort, full, cuts = BEST, False, 0
+            quiet[:] = self._quiet()
+            quiet[new] = 0
+        while self._going() and self._relaxed is not None:
+            new = self._improve(effort, None if full else np.flatnonzero(quiet < _PATIENCE))
+            if new is None:
+                return
+            quiet += 1
+            quiet[new] = 0
+            done = self._settled() or (full and effort == BEST and not len(new))
+            partial = 0 if full else partial + 1
+            dry = not len(new) if full else len(new) <= few or partial == _PARTIAL
+            if full:
+                few = _WORTHWHILE * len(new)
+            if self._settled(_ROUGH) or len(new) <= 0.01 * len(quiet):
+                effort = BEST
+            if done and before - self._search.bound < _PAYS * (self._search.bound - self._search.value):
+                break
+            if done or (dry and not full and cuts < _CUTS_BETWEEN):
+                before, cuts = (self._search.bound, 0) if done else (before, cuts + 1)
+                if self._cut(nested=False):
+                    quiet[:], full, partial = self._quiet(), False, 0
+                    continue
+                if done:
+                    break
+            full = dry
+        self._rounded()
+
+    def _quiet(self) -> np.ndarray:
+        """(K,) 0 for requests whose routes compete with one another or others', else so much that they are left out."""
+        return np.where(self._relaxed.price[self._master.resources.requests] > 0.0, 0, _PATIENCE)
+
+    def _improve(self, effort: int, among: np.ndarray | None) -> np.ndarray | None:
+        """Price the routes of some requests, or all; gives the requests of new routes, None where time ran out."""
+        prices = self._relaxed.price
+        asked = prices[self._master.resources.requests]
+        floor = np.where(asked > 0.0, asked + _TINY * self._pricer.worth, 0.0) - self._master.bonus
+        priced = self._priced(prices, floor, effort, among)
+        if priced is None:
+            return None
+        if among is None:
+            self._rounded()
+            self._bound(np.maximum(priced.most + self._master.bonus, 0.0), prices)
+        new = self._master.add(priced.request, priced.nodes, priced.indptr)
+        if len(new):
+            self._solve_master()
+            self._seen(self._search)
+        if self._settled():  # with an older incumbent it might only seem so
+            self._rounded()
+        return new
+
+    def _settled(self, share: float = _SETTLED) -> bool:
+        """Whether the bound is so near to the relaxation that pricing more would hardly lower it."""
+        if self._relaxed is None or not np.isfinite(self._search.bound):
+            return False
+        room = self._search.bound - self._relaxed.value
+        return room <= max(share * self._search.bound, _CLOSE * (self._relaxed.value - self._search.value))
+
+    def _bound(self, best: np.ndarray, prices: np.ndarray) -> None:
+        """Take the bound that prices prove, if it is a better one."""
+        master, resources = self._master, self._master.resources
+        paid = prices > 0.0
+        paid[resources.requests] = False
+        allowed = np.where(master.closed, 0.0, resources.capacity[resources.requests])
+        bound = float(prices[paid] @ resources.capacity[paid] + allowed @ best - master.bonus.sum())
+        self._search = self._search.proven(bound, best, prices)
+
+    def _rounded(self) -> None:
+        """Try the routes known in order of z, and in order of density alone, while they fit."""
+        table = self._master.table
+        density = -table.value / np.sqrt(table.hops)
+        orders = [density]
+        if self._relaxed is not None and len(self._relaxed.z) == len(table):
+            orders.append(-np.round(self._relaxed.z, 6))
+        for first in orders:
+            self._take(np.lexsort((density, first)))
+        self._seen(self._search)
+
+    def _take(self, order: np.ndarray) -> None:
+        """Take the routes known in this order while they fit, if that is better than the best allocation."""
+        table, resources = self._master.table, self._master.resources
+        times = filled(self._master.used, resources.capacity, order)
+        if table.value @ times > self._search.value:
+            self._search = self._search.better(self.problem, table.allocation(times))
+
+    def _cut(self, *, nested: bool) -> bool:
+        """Cut the relaxation over the routes known; whether it could be. Cuts of cuts come where others do not do."""
+        cut = 0
+        for _ in range(_CUT_ROUNDS):
+            more = self._master.cut(self._relaxed.z, nested=nested) if self._going() else 0
+            if not more:
+                break
+            cut += more
+            self._solve_master()
+            if self._relaxed is None:
+                return False
+        return cut > 0
