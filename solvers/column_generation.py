@@ -31,14 +31,11 @@ from qnroute.solvers.branching import branched
 from qnroute.solvers.highs import solve_matrix
 from qnroute.solvers.listing import listed
 from qnroute.solvers.master import packing
-from qnroute.solvers.relaxation import Relaxation
-from qnroute.solvers.rounding import repaired
+from qnroute.solvers.relaxation import ROUNDING, Relaxation
 from qnroute.solvers.search import Search
 
 NAME = "column-generation"
-_NEAR = 1 / 4  # share of the room within which routes are packed beside whole ones
 _STEPS = (1 / 64, 1 / 8, 1.0)  # shares of the room within which routes are listed, one after the other
-_ROUNDING = 1e-9  # relative room for rounding in prices and U
 
 
 def column_generation(problem: Problem, settings: Settings, **options: int) -> Answer:
@@ -128,37 +125,16 @@ class ColumnGeneration(Relaxation):
         self._repair()
         while self._going() and self._tighten():
             self._repair()
-        self._pack_known()
         if self._going():
             self._search = branched(self)
+        self._pack_known()
         if self._going():
             self._list()
-
-    def _repair(self) -> None:
-        """Keep the whole routes of the relaxation, and pack the best of the others beside them."""
-        if self._going() and self._relaxed is not None:
-            table, used, near = self._master.table, self._master.used, self._needed(self._short(), _NEAR)
-            found = repaired(table, used, self._master.resources.capacity, self._relaxed.z, near, self._settings)
-            if found is not None:
-                self._seen(self._search.better(self.problem, table.allocation(found)))
 
     def _pack_known(self) -> None:
         """Pack all routes known that could improve on the best allocation."""
         if self._going():
             self._pack(self._master.table.taken(self._needed(self._short())))
-
-    def _short(self) -> np.ndarray:
-        """(J,) what the price of each route known falls short of the best of its request."""
-        table = self._master.table
-        return self._search.best[table.request] - (table.value - self._master.used @ self._prices())
-
-    def _needed(self, short: np.ndarray, share: float = 1.0) -> np.ndarray:
-        """Routes that could improve on the best known, given what each falls short of; the nearest if too many."""
-        room = share * (self._search.weak - self._search.value) + _ROUNDING * abs(self._search.weak)
-        needed = np.flatnonzero(short <= room)
-        if len(needed) <= MOST_PACKED:
-            return needed
-        return np.sort(needed[np.argsort(short[needed], kind="stable")[:MOST_PACKED]])
 
     def _pack(self, table: RouteTable) -> float:
         """Pack routes; gives the bound on all packings of them."""
@@ -176,17 +152,10 @@ class ColumnGeneration(Relaxation):
         self._seen(replace(search, stopped=outcome.stopped))
         return max(outcome.bound, search.value)
 
-    def _prices(self) -> np.ndarray:
-        """(R,) prices of the bound, 0 for cuts that are newer and for requests."""
-        prices = np.zeros(len(self._master.resources.capacity))
-        prices[: len(self._search.prices)] = self._search.prices
-        prices[self._master.resources.requests] = 0.0
-        return prices
-
     def _list(self) -> None:
         """List the routes that could still matter, those nearest to their request's best price first, and pack them."""
         best, prices = self._search.best, self._prices()
-        rounding = _ROUNDING * abs(self._search.weak)
+        rounding = ROUNDING * abs(self._search.weak)
         for step in _STEPS:
             within = step * (self._search.weak - self._search.value) + rounding
             floor = best - within

@@ -19,10 +19,10 @@ from qnroute.pricing import ALL, BEST, FOLLOWED, Priced, Pricer, joined
 from qnroute.problem import Problem
 from qnroute.result import PROVEN
 from qnroute.routes import RouteTable, table_of
-from qnroute.settings import Settings
+from qnroute.settings import MOST_PACKED, Settings
 from qnroute.solvers.branching import Case
 from qnroute.solvers.master import Master
-from qnroute.solvers.rounding import filled
+from qnroute.solvers.rounding import filled, repaired
 from qnroute.solvers.search import Search
 
 _PART = 500  # requests searched at once at first, so that there is soon something to show
@@ -37,7 +37,10 @@ _CUT_ROUNDS = 30  # of cuts over the routes known, before routes are priced agai
 _NESTED_PAYS = 0.03  # the same for cuts of cuts
 _PAYS = 0.1  # share of the gap that cuts, and routes priced with them, must close to be looked for again
 _LISTED = 5_000  # routes of a request that avoids or takes links
+_NEAR = 1 / 16  # share of the room within which routes are packed beside whole ones
 _TINY = 1e-12  # share of its worth by which a route must beat the price of its request
+
+ROUNDING = 1e-9  # relative room for rounding in prices and U
 
 
 class Relaxation:
@@ -82,6 +85,7 @@ class Relaxation:
         self._search = replace(self._search, bound=np.inf, weak=np.inf, best=None, prices=None)
         self._solve_master()
         self._relax(cut=True)
+        self._repair()
         return None if self._search.stopped or self._relaxed is None else self._search.bounded(bound)
 
     def everywhere(self, search: Search) -> None:
@@ -253,6 +257,34 @@ class Relaxation:
         times = filled(self._master.used, resources.capacity, order)
         if table.value @ times > self._search.value:
             self._search = self._search.better(self.problem, table.allocation(times))
+
+    def _repair(self) -> None:
+        """Keep the whole routes of the relaxation, and pack the best of the others beside them."""
+        if self._going() and self._relaxed is not None:
+            table, used, near = self._master.table, self._master.used, self._needed(self._short(), _NEAR)
+            found = repaired(table, used, self._master.resources.capacity, self._relaxed.z, near, self._settings)
+            if found is not None:
+                self._seen(self._search.better(self.problem, table.allocation(found)))
+
+    def _short(self) -> np.ndarray:
+        """(J,) what the price of each route known falls short of the best of its request."""
+        table = self._master.table
+        return self._search.best[table.request] - (table.value - self._master.used @ self._prices())
+
+    def _needed(self, short: np.ndarray, share: float = 1.0) -> np.ndarray:
+        """Routes that could improve on the best known, given what each falls short of; the nearest if too many."""
+        room = share * (self._search.weak - self._search.value) + ROUNDING * abs(self._search.weak)
+        needed = np.flatnonzero(short <= room)
+        if len(needed) <= MOST_PACKED:
+            return needed
+        return np.sort(needed[np.argsort(short[needed], kind="stable")[:MOST_PACKED]])
+
+    def _prices(self) -> np.ndarray:
+        """(R,) prices of the bound, 0 for cuts that are newer and for requests."""
+        prices = np.zeros(len(self._master.resources.capacity))
+        prices[: len(self._search.prices)] = self._search.prices
+        prices[self._master.resources.requests] = 0.0
+        return prices
 
     def _cut(self, *, nested: bool) -> bool:
         """Cut the relaxation over the routes known; whether it could be. Cuts of cuts come where others do not do."""
