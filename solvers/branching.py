@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from qnroute.result import closed
 from qnroute.routes import RouteTable
 from qnroute.solvers.search import Search
 
@@ -72,12 +73,16 @@ def branched(relaxation: Relaxation) -> Search:
             if not waiting:
                 break
             bound, _, case = heapq.heappop(waiting)
+            if closed(relaxation.search.value, -bound, relaxation.goal):  # and so is what still waits
+                least = max(least, -bound)
+                waiting.clear()
+                break
             if node and node % _TRIED == 0:
                 if before + bound < _PAYS * (root.bound - relaxation.search.value):
                     heapq.heappush(waiting, (bound, next(order), case))
                     break
                 before = -bound
-            found = relaxation.within(case, -bound)
+            found = relaxation.within(case, -bound, max(least, -bound))
             if found is None:
                 least = max(least, -bound)
                 break

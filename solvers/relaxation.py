@@ -78,9 +78,12 @@ class Relaxation:
         """The routes known, and (J,) how much of each the relaxation takes."""
         return self._master.table, self._relaxed.z
 
-    def within(self, case: Case, bound: float) -> Search | None:
-        """Search some of all allocations, of which `bound` is known; None where time ran out. What is found stays."""
-        self._case, self._elsewhere = case, bound
+    def within(self, case: Case, bound: float, elsewhere: float) -> Search | None:
+        """Search some of all allocations, with a bound on them and one on all; None where time ran out.
+
+        The best allocation found stays.
+        """
+        self._case, self._elsewhere = case, elsewhere
         self._master.restrict(case, float(self._pricer.worth.max()))
         self._search = replace(self._search, bound=np.inf, weak=np.inf, best=None, prices=None)
         self._solve_master()
@@ -262,7 +265,8 @@ class Relaxation:
         """Keep the whole routes of the relaxation, and pack the best of the others beside them."""
         if self._going() and self._relaxed is not None:
             table, used, near = self._master.table, self._master.used, self._needed(self._short(), _NEAR)
-            found = repaired(table, used, self._master.resources.capacity, self._relaxed.z, near, self._settings)
+            quiet = self._settings.through(lambda *_: self._search.point(self._settings, self._elsewhere))
+            found = repaired(table, used, self._master.resources.capacity, self._relaxed.z, near, quiet)
             if found is not None:
                 self._seen(self._search.better(self.problem, table.allocation(found)))
 

@@ -9,7 +9,7 @@ import numpy as np
 from qnroute.allocation import Allocation, value
 from qnroute.problem import Problem
 from qnroute.result import closed
-from qnroute.settings import Answer, Settings, Trace
+from qnroute.settings import Answer, Point, Settings, Trace
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,14 @@ class Search:
         """With a bound that is no worse."""
         return replace(self, bound=min(self.bound, bound))
 
+    def point(self, settings: Settings, bound: float | None = None) -> Point:
+        """What its trace holds of it; `bound` in place of its own, if given: of all, where this is of a part."""
+        bound = self.bound if bound is None else max(bound, self.value)
+        return settings.elapsed(), self.value, bound if np.isfinite(bound) else None
+
     def seen(self, settings: Settings, bound: float | None = None) -> Search:
-        """With a point more in its trace; `bound` in place of its own, if given."""
-        bound = self.bound if bound is None else bound
-        point = settings.elapsed(), self.value, bound if np.isfinite(bound) else None
+        """With a `point` more in its trace."""
+        point = self.point(settings, bound)
         if settings.progress is not None:
             settings.progress(*point)
         return replace(self, trace=[*self.trace, point])

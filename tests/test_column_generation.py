@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import collections
 import random
 
 import numpy as np
 import oracle
 import pytest
 from helpers import problem_of
+from impatience import limited
 from scarcity import GADGET, either, gadget
 
 import qnroute as qn
@@ -19,7 +21,8 @@ from qnroute.models import PathPacking
 from qnroute.pricing import BEST, Pricer
 from qnroute.routes import enumerate_all
 from qnroute.settings import Settings
-from qnroute.solvers import column_generation, listing
+from qnroute.solvers import branching, column_generation, listing, relaxation
+from qnroute.solvers.branching import Case
 from qnroute.solvers.column_generation import ColumnGeneration
 from qnroute.solvers.master import Master
 from qnroute.solvers.resources import Resources
@@ -39,15 +42,6 @@ def priced_problems(rng, number):
         if document.get("objective", {}).get("kind") != "link-sum":
             number -= 1
             yield document, best
-
-
-def limited(monkeypatch, rng):
-    choices = {
-        "_PATIENCE": (1, 2), "_WORTHWHILE": (0.0, 0.5), "_STEPS": ((1.0,), (0.01, 0.2, 1.0)), "_ROUGH": (0.0, 9.0),
-        "_CUT_ROUNDS": (0, 1, 30), "_CLOSE": (0.0, 0.5), "_PARTIAL": (1, 8), "_CUTS_BETWEEN": (1, 5), "_PART": (2, 500),
-    }  # fmt: skip
-    for name, options in choices.items():
-        monkeypatch.setattr(column_generation, name, rng.choice(options))
 
 
 # --- random problems ---
@@ -70,7 +64,10 @@ def test_with_little_room_the_bound_is_still_a_bound(most, monkeypatch):
     rng, gaps = random.Random(f"room {most}"), 0
     for document, best in priced_problems(rng, 60):
         limited(monkeypatch, rng)
-        monkeypatch.setattr(column_generation, "MOST_PACKED", rng.choice((most, 20_000)))
+        monkeypatch.setattr(branching, "_NODES", rng.choice((0, 0, 2)))
+        packed = rng.choice((most, 20_000))
+        monkeypatch.setattr(column_generation, "MOST_PACKED", packed)
+        monkeypatch.setattr(relaxation, "MOST_PACKED", packed)
         monkeypatch.setattr(listing, "_LABELS", rng.choice((0, 20_000_000)))
         monkeypatch.setattr(listing, "_FEWEST_LABELS", 3)
         result = qn.solve(problem_of(document), METHOD, max_routes=most)
@@ -86,10 +83,45 @@ def test_with_little_room_the_bound_is_still_a_bound(most, monkeypatch):
     assert gaps > 0
 
 
+def test_cuts_of_cuts_leave_the_optimum(monkeypatch):
+    """Every cut may sum earlier ones from the start, and nothing else closes the gap."""
+    rng, cut, nested = random.Random("nested"), Master.cut, 0
+    monkeypatch.setattr(Master, "cut", lambda master, z, nested: cut(master, z, nested=True))
+    monkeypatch.setattr(branching, "_NODES", 0)
+    for document, best in priced_problems(rng, 250):
+        solver = ColumnGeneration(problem_of(document))
+        result = solver.solve()
+        assert result.objective == about(best) == result.bound, document
+        resources = solver._master.resources
+        nested += sum(int(each[-1] >= resources.plain) for each in resources.cuts)
+    assert nested > 5
+
+
+def test_branching_without_cuts_finds_the_optimum(monkeypatch):
+    rng, within, cases = random.Random("branches"), relaxation.Relaxation.within, collections.Counter()
+
+    def counted(self, case, bound, elsewhere):
+        cases.update(name for name in case._fields if getattr(case, name))
+        found = within(self, case, bound, elsewhere)
+        assert found is None or found.bound <= bound <= elsewhere
+        return found
+
+    monkeypatch.setattr(relaxation, "_CUT_ROUNDS", 0)
+    monkeypatch.setattr(relaxation.Relaxation, "within", counted)
+    for document, best in priced_problems(rng, 250):
+        result = qn.solve(problem_of(document), METHOD)
+        assert oracle.violations(document, result.to_dict()) == []
+        assert result.objective == about(best) == result.bound, document
+        bounds = [bound for _, _, bound in result.trace if bound is not None]
+        assert bounds == sorted(bounds, reverse=True) and bounds[-1] >= best - CLOSE
+    assert min(cases[name] for name in Case._fields) > 10
+
+
 @pytest.mark.parametrize("most", [1, 3])
 def test_prices_are_judged_by_the_bound_they_come_with(most, monkeypatch):
     """In these, bounds from elsewhere are lower than the one that belongs to the prices (see `scarcity.gadget`)."""
     for document, best in [(GADGET, 1.225), (gadget(d_weight=1.15, ladder_p=0.1, side_p=0.5, small=1.0), 1.65)]:
+        monkeypatch.setattr(branching, "_NODES", 0)
         for steps in ((1.0,), (1 / 64, 1 / 8, 1.0)):
             monkeypatch.setattr(column_generation, "_STEPS", steps)
             result = qn.solve(problem_of(document), METHOD)
@@ -106,8 +138,8 @@ def test_the_bound_of_the_relaxation_is_that_of_all_routes(monkeypatch):
         model = PathPacking(problem, enumerate_all(problem, max_routes=100_000))
         if not model.n_columns:
             continue
-        monkeypatch.setattr(column_generation, "_CLOSE", close := rng.choice((0.0, 0.02)))
-        monkeypatch.setattr(column_generation, "_CUT_ROUNDS", 0)
+        monkeypatch.setattr(relaxation, "_CLOSE", close := rng.choice((0.0, 0.02)))
+        monkeypatch.setattr(relaxation, "_CUT_ROUNDS", 0)
         solver = ColumnGeneration(problem)
         solver._start()
         solver._relax()

@@ -10,11 +10,11 @@ import pytest
 from helpers import problem_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from impatience import limited
 from scarcity import GADGET, either, scarce
 
 import qnroute as qn
 from qnroute.problem import OBJECTIVES
-from qnroute.solvers import column_generation
 from qnroute.solvers import exact as exact_module
 
 CLOSE = 1e-7
@@ -26,18 +26,6 @@ def about(number):
     return pytest.approx(number, rel=CLOSE, abs=CLOSE)
 
 
-def impatient(monkeypatch, rng):
-    """Searches cut short everywhere, so that small problems need many rounds, or stay open."""
-    choices = {
-        "_PATIENCE": (1, 2),
-        "_WORTHWHILE": (0.0, 0.5),
-        "_STEPS": ((1.0,), (0.01, 0.2, 1.0)),
-        "_ROUGH": (0.0, 9.0),
-    }
-    for name, options in choices.items():
-        monkeypatch.setattr(column_generation, name, rng.choice(options))
-
-
 # --- exact on top of it ---
 
 
@@ -47,7 +35,7 @@ def test_exact_is_proven_or_honest(most, monkeypatch):
     rng = random.Random(f"exact {most}")
     for _ in range(16):
         document, best = either(rng)
-        impatient(monkeypatch, rng)
+        limited(monkeypatch, rng)
         result = qn.solve(problem_of(document), "exact", max_routes=most)
         assert oracle.violations(document, result.to_dict()) == []
         assert result.objective == about(best), document
@@ -60,7 +48,7 @@ def test_where_the_flow_model_is_too_large_the_gap_is_honest(most, monkeypatch):
     rng, open_gaps = random.Random(f"honest {most}"), 0
     for _ in range(30):
         document, best = either(rng)
-        impatient(monkeypatch, rng)
+        limited(monkeypatch, rng)
         result = qn.solve(problem_of(document), "exact", max_routes=most)
         assert oracle.violations(document, result.to_dict()) == []
         assert result.objective - CLOSE <= best <= result.bound + CLOSE
@@ -96,7 +84,7 @@ def test_the_trace_and_the_progress_tell_no_less_than_the_truth(monkeypatch):
     """Bounds on the way are bounds on the whole problem, never on the part of it that a solver was given."""
     rng = random.Random("trace")
     for document, best in [either(rng) for _ in range(20)] + [(copy.deepcopy(GADGET), 1.225)]:
-        impatient(monkeypatch, rng)
+        limited(monkeypatch, rng)
         told = []
         result = qn.solve(problem_of(document), "exact", progress=lambda *point, told=told: told.append(point))
         for _, objective, bound in [*result.trace, *told]:
