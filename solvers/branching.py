@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _NODES = 200  # relaxations at most
 _TRIED = 20  # after so many each time
 _PAYS = 0.05  # this share of the gap must have closed
-_FEW = 60  # requests that are not whole, up to which branching is tried
 _IN_PART = 1e-6
 
 
@@ -94,11 +93,11 @@ def branched(relaxation: Relaxation) -> Search:
 
 
 def _halves(relaxation: Relaxation, case: Case) -> tuple[Case, ...]:
-    """Two cases that together are this one, both without the relaxation at hand; none if that is whole, or far off."""
+    """Two cases that together are this one, both without the relaxation at hand; none if that is whole."""
     table, z = relaxation.fractions()
     single = relaxation.problem.most_routes[table.request] == 1
     part = np.flatnonzero(single & (np.abs(z - np.rint(z)) > _IN_PART))
-    if not 0 < len(np.unique(table.request[part])) <= _FEW:
+    if not len(part):
         return ()
     count = len(relaxation.problem.requests)
     served, worth = (np.bincount(table.request[part], weights, count) for weights in (z[part], (z * table.value)[part]))
