@@ -12,6 +12,7 @@ import scipy.sparse as sparse
 from numba import njit
 
 _SLACK = 0.95  # resources with more left over take no part
+_STEPS = 3  # from routes that are not whole to resources that take part
 _PIVOT_SLACK = 0.5  # nor are those with more added to others
 _LEAST = 0.04  # violation below which a cut is not worth having, before halving
 _ROUNDS = 5  # eliminations, with routes in another order each time
@@ -19,6 +20,8 @@ _LARGEST = 24  # resources in a cut
 _MOST = 400  # cuts in a round
 _MOST_SEEN = 20_000  # and sums that cut, in an elimination
 _IN_USE = 1e-7
+_LOWEST = np.zeros(67, np.int64)  # place of a power of two, by its remainder: 2 is a primitive root of 67
+_LOWEST[[pow(2, _b, 67) for _b in range(64)]] = range(64)
 
 
 def zero_half(used: sparse.csr_array, capacity: np.ndarray, z: np.ndarray, often: int) -> list[np.ndarray]:
@@ -34,40 +37,56 @@ def zero_half(used: sparse.csr_array, capacity: np.ndarray, z: np.ndarray, often
     routes = np.flatnonzero(z > _IN_USE)
     if (np.abs(z[routes] - np.rint(z[routes])) < _IN_USE).all():
         return []
-    columns = sparse.csc_array(used[routes])
-    slack = capacity - columns.T @ z[routes]
-    tight = np.flatnonzero(slack < _SLACK)
+    rows = sparse.csr_array(used[routes])
+    slack = capacity - rows.T @ z[routes]
+    near = np.abs(z[routes] - np.rint(z[routes])) > _IN_USE
+    for _ in range(_STEPS):  # resources of routes that are not whole, of routes that share these, and so on
+        tight = (rows.T @ near > 0) & (slack < _SLACK)
+        near = rows @ tight > 0
+    tight, routes = np.flatnonzero(tight), routes[near]
+    columns = sparse.csc_array(rows[near])
     odd = columns[:, tight].T.toarray().astype(np.int64).astype(np.uint8) & 1
     some = odd.any(axis=1)
     tight, odd = tight[some], odd[some]
     slack, right = np.maximum(slack[tight], 0.0), capacity[tight].astype(np.int64).astype(np.uint8) & 1
+    words = _words(odd)
     found: dict[tuple[int, ...], float] = {}
     rng = np.random.default_rng(0)
     for turn in range(_ROUNDS):
         before = len(found)
         order = np.argsort(-(z[routes] + (0.2 * rng.random(len(routes)) if turn else 0.0)), kind="stable")
-        sums, violation = _eliminated(odd.copy(), slack.copy(), right.copy(), z[routes], order, rng.random(len(odd)))
+        jitter = rng.random(len(odd))
+        sums, violation = _eliminated(words.copy(), slack.copy(), right.copy(), z[routes], order, jitter)
         found |= {tuple(row[row >= 0].tolist()): by for row, by in zip(sums, violation.tolist())}
         if len(found) == before:
             break
     return _spread(found, tight, often)
 
 
+def _words(bits: np.ndarray) -> np.ndarray:
+    """(N, ceil(J / 64)) rows of bits (N, J), as words of 64."""
+    padded = np.pad(bits, ((0, 0), (0, -bits.shape[1] % 64)))
+    return np.packbits(padded, axis=1, bitorder="little").view(np.uint64)
+
+
 @njit(cache=True)
 def _eliminated(odd, slack, right, z, order, jitter):
-    """Sums of rows that make routes even in the given order: those that cut, padded with -1, with their violation."""
-    count = slack.size
-    summed, size, weight = np.zeros((count, count), np.uint8), np.ones(count, np.int64), np.zeros(count)
+    """Sums of rows that make routes even in the given order: those that cut, padded with -1, with their violation.
+
+    `odd` (N, W) are the routes of which rows use an odd amount, as words of 64 bits.
+    """
+    count, ones = slack.size, np.ones(slack.size)
+    summed, size, weight = np.zeros((count, count // 64 + 1), np.uint64), np.ones(count), np.zeros(count)
     free = np.ones(count, np.bool_)
     sums, violation, seen = np.full((_MOST_SEEN, _LARGEST), -1, np.int32), np.zeros(_MOST_SEEN), 0
     for i in range(count):
-        summed[i, i] = 1
+        summed[i, i >> 6] = np.uint64(1) << np.uint64(i & 63)
         weight[i] = _weight(odd[i], z)
         seen = _kept(summed[i], 1.0 - slack[i] - weight[i], right[i], size[i], sums, violation, seen)
     for j in order:
-        pivot, least = -1, np.inf
+        pivot, least, word, bit = -1, np.inf, j >> 6, np.uint64(1) << np.uint64(j & 63)
         for i in range(count):
-            if free[i] and odd[i, j]:
+            if free[i] and odd[i, word] & bit:
                 cost = 10.0 * slack[i] + weight[i] + 0.01 * size[i] + 0.01 * jitter[i]
                 if cost < least:
                     pivot, least = i, cost
@@ -75,23 +94,32 @@ def _eliminated(odd, slack, right, z, order, jitter):
             continue
         free[pivot] = False
         for i in range(count):
-            if free[i] and odd[i, j]:
+            if free[i] and odd[i, word] & bit:
                 odd[i] ^= odd[pivot]
                 summed[i] ^= summed[pivot]
                 slack[i] += slack[pivot]
                 right[i] ^= right[pivot]
-                size[i], weight[i] = summed[i].sum(), _weight(odd[i], z)
+                size[i], weight[i] = _weight(summed[i], ones), _weight(odd[i], z)
                 seen = _kept(summed[i], 1.0 - slack[i] - weight[i], right[i], size[i], sums, violation, seen)
     return sums[:seen], violation[:seen]
 
 
 @njit(cache=True)
-def _weight(odd, z):
+def _weight(bits, weights):
+    """The weights of a set together."""
     total = 0.0
-    for j in range(z.size):
-        if odd[j]:
-            total += z[j]
+    for word in range(bits.size):
+        rest = bits[word]
+        while rest:
+            total += weights[64 * word + _place(rest)]
+            rest &= rest - np.uint64(1)
     return total
+
+
+@njit(cache=True)
+def _place(word):
+    """The number of the lowest bit that is set."""
+    return _LOWEST[(word & (~word + np.uint64(1))) % np.uint64(67)]
 
 
 @njit(cache=True)
@@ -100,10 +128,12 @@ def _kept(rows, by, right, size, sums, violation, seen):
     if not (by > _LEAST and right and 0 < size <= _LARGEST and seen < violation.size):
         return seen
     violation[seen], at = by, 0
-    for i in range(rows.size):
-        if rows[i]:
-            sums[seen, at] = i
+    for word in range(rows.size):
+        rest = rows[word]
+        while rest:
+            sums[seen, at] = 64 * word + _place(rest)
             at += 1
+            rest &= rest - np.uint64(1)
     return seen + 1
 
 
