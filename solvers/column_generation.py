@@ -2,13 +2,11 @@
 
 The relaxation of path packing is solved over the routes known (`qnroute.solvers.master`); its prices y >= 0 send a
 search for routes worth more than what they use (`qnroute.pricing`). Cuts bring the relaxation close to what whole
-routes allow. Whatever the prices of resources and cuts, with m_k the best price of any route of request k,
-
-    U = sum_i b_i y_i + sum_k routes_k max(m_k, 0)
-
-bounds every allocation (weak duality), and an allocation that uses a route of price p is worth at most U - (m_k - p).
-So once an allocation worth z is known, routes with p < m_k - (U - z) cannot improve on it. The others are listed and
-packed by HiGHS; where they are too many, those listed prove U - t, with t the least m_k - p of a route left out.
+routes allow, and branching closer (`qnroute.solvers.branching`). With m_k the best price of any route of request k, and
+U the bound that prices prove (`qnroute.solvers.relaxation`), an allocation that uses a route of price p is worth at
+most U - (m_k - p). So once an allocation worth z is known, routes with p < m_k - (U - z) cannot improve on it. The
+others are listed and packed by HiGHS; where they are too many, those listed prove U - t, with t the least m_k - p of a
+route left out.
 """
 
 from __future__ import annotations
