@@ -97,8 +97,6 @@ def _halves(relaxation: Relaxation, case: Case) -> tuple[Case, ...]:
     table, z = relaxation.fractions()
     single = relaxation.problem.most_routes[table.request] == 1
     part = np.flatnonzero(single & (np.abs(z - np.rint(z)) > _IN_PART))
-    if not len(part):
-        return ()
     count = len(relaxation.problem.requests)
     served, worth = (np.bincount(table.request[part], weights, count) for weights in (z[part], (z * table.value)[part]))
     some = np.unique(table.request[part])
@@ -106,6 +104,9 @@ def _halves(relaxation: Relaxation, case: Case) -> tuple[Case, ...]:
     if len(unsure):
         k = int(unsure[np.lexsort((-worth[unsure], np.round(np.abs(served[unsure] - 0.5), 3)))[0]])
         return case._replace(out=(*case.out, k)), case._replace(served=(*case.served, k))
+    some = some[np.bincount(table.request[part], minlength=count)[some] > 1]
+    if not len(some):
+        return ()
     k = int(some[np.argmax(worth[some])])
     routes = part[table.request[part] == k]
     one, other = routes[np.argsort(-z[routes], kind="stable")[:2]]

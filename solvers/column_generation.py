@@ -25,7 +25,7 @@ from qnroute.problem import Problem
 from qnroute.result import Result
 from qnroute.routes import RouteTable, table_of
 from qnroute.settings import MAX_ROUTES, MOST_PACKED, Answer, Point, Settings
-from qnroute.solvers.branching import branched
+from qnroute.solvers.branching import Case, branched
 from qnroute.solvers.highs import solve_matrix
 from qnroute.solvers.listing import listed
 from qnroute.solvers.master import packing
@@ -113,6 +113,8 @@ class ColumnGeneration(Relaxation):
         return self._search
 
     def _run(self) -> None:
+        if self._master.restricted:  # the last run was interrupted twice
+            self._master.restrict(Case(), 0.0)
         if len(self._master.table):
             self._resume()
         else:
@@ -162,7 +164,7 @@ class ColumnGeneration(Relaxation):
                 return
             met, most = self._master.resources.prices(prices), self._options["max_routes"]
             priced = listed(self._pricer, met, floor, near, self._settings, max_routes=most, slight=rounding)
-            if priced is None or not self._going():
+            if not self._going() or priced is None:
                 return
             cut = priced.rest > floor + rounding
             left_out = float((best - priced.rest)[cut].min(initial=within))

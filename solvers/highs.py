@@ -169,8 +169,7 @@ def refuted(highs: highspy.Highs) -> bool:
 def _run_once(highs: highspy.Highs, settings: Settings) -> None:
     """Run in a thread of its own, so that an interruption can reach it."""
     remaining = settings.remaining()
-    if math.isfinite(remaining):
-        _set(highs, "time_limit", highs.getRunTime() + remaining)
+    _set(highs, "time_limit", highs.getRunTime() + remaining if math.isfinite(remaining) else math.inf)
     highs.HandleUserInterrupt = True
     failure: list[BaseException] = []
     done = threading.Event()

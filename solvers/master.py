@@ -53,6 +53,7 @@ class Master:
         self._known: set[tuple[int, bytes]] = set()
         self.closed, self.bonus = np.zeros(len(problem.requests), dtype=bool), np.zeros(len(problem.requests))
         self._barred = np.zeros(0, np.int64)  # routes that do not fit the case
+        self._unsure = False  # whether HiGHS may know another case
         self._row = np.full(len(self.resources.capacity), -1)  # of each resource, where it has one
         self._rows: list[int] = []  # and back
         self._scale = 2.0 ** np.floor(np.log2(max(float(problem.weights.max(initial=0.0)), 1e-300)))
@@ -124,20 +125,28 @@ class Master:
         price[self._rows] = np.maximum(np.array(solution.row_dual) * self._scale, 0.0)
         return Relaxed(highs.getInfo().objective_function_value * self._scale - self.bonus.sum(), z, price)
 
+    @property
+    def restricted(self) -> bool:
+        """Whether it keeps to a case, or to part of one, if setting it was interrupted."""
+        return bool(self._unsure or self.closed.any() or self.bonus.any() or len(self._barred))
+
     def restrict(self, case: Case, bonus: float) -> None:
         """Keep to a case; routes of requests that it serves are worth a bonus more, less which the value counts."""
         start, allowed, table = self.resources.requests.start, self.problem.most_routes, self.table
-        was, closed, more = self.bonus, np.zeros_like(self.closed), np.zeros_like(self.bonus)
+        closed, more = np.zeros_like(self.closed), np.zeros_like(self.bonus)
         closed[list(case.out)], more[list(case.served)] = True, bonus
-        for k in np.flatnonzero(closed != self.closed).tolist():
+        barred = ~case.allows(table)
+        again, self._unsure = self._unsure, True  # all is said again if the last time was interrupted
+        for k in np.flatnonzero((closed != self.closed) | again).tolist():
             most = 0.0 if closed[k] else float(allowed[k])
             self._highs.changeRowBounds(int(self._row[start + k]), -highspy.kHighsInf, most)
-        for j in np.flatnonzero((more != was)[table.request]).tolist():
+        for j in np.flatnonzero((more != self.bonus)[table.request] | again).tolist():
             self._highs.changeColCost(j, (table.value[j] + more[table.request[j]]) / self._scale)
-        barred = np.flatnonzero(~case.allows(table))
-        for j in np.setxor1d(barred, self._barred).tolist():
-            self._highs.changeColBounds(j, 0.0, 0.0 if j in barred else highspy.kHighsInf)
-        self.closed, self.bonus, self._barred = closed, more, barred
+        was = np.zeros(len(table), dtype=bool)
+        was[self._barred] = True
+        for j in np.flatnonzero((barred != was) | again).tolist():
+            self._highs.changeColBounds(j, 0.0, 0.0 if barred[j] else highspy.kHighsInf)
+        self.closed, self.bonus, self._barred, self._unsure = closed, more, np.flatnonzero(barred), False
         self._highs.setOptionValue("simplex_strategy", _DUAL)
 
     def cut(self, z: np.ndarray, *, nested: bool) -> int:

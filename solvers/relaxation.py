@@ -93,10 +93,10 @@ class Relaxation:
 
     def everywhere(self, search: Search) -> None:
         """Go on with all allocations, and the bound of that search."""
+        now = self._search  # put back before anything else, as a Ctrl-C may come at any point
+        self._search = replace(search, allocation=now.allocation, value=now.value, trace=now.trace, stopped=now.stopped)
         self._case, self._relaxed, self._elsewhere = Case(), None, None
         self._master.restrict(self._case, 0.0)
-        now = self._search
-        self._search = replace(search, allocation=now.allocation, value=now.value, trace=now.trace, stopped=now.stopped)
 
     def _going(self) -> bool:
         """Whether there is time, and a gap to close."""
@@ -170,6 +170,8 @@ class Relaxation:
         Between searches for all requests, which alone give bounds, only those are searched that lately had new routes,
         and after a cut those whose routes compete.
         """
+        if not self._going() or self._relaxed is None:
+            return
         quiet = np.zeros(len(self.problem.requests), np.int64)
         effort, full, few, partial, cuts, before = FOLLOWED, True, 0.0, 0, _CUTS_BETWEEN, np.inf
         if cut or not np.isfinite(self._search.bound):  # most routes, and cuts, are there

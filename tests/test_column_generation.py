@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import random
+import threading
 
 import numpy as np
 import oracle
@@ -257,6 +258,68 @@ def test_solving_again_costs_nothing_and_says_the_same(contract_example):
     one, other = solver.solve(), solver.solve()
     assert one.objective == other.objective and one.status == other.status == "optimal"
     assert other.trace == [] or other.trace[0][1] == one.objective
+
+
+def busy(seed=1):
+    network = generate.random_geometric(80, 20.0, seed=seed, p=(0.5, 0.95), channels=(1, 3), memory=(4, 10), swap=0.9)
+    return qn.Problem(network, generate.requests(network, 60, seed=seed, weight=(0.5, 2.0)))
+
+
+def test_stopped_at_any_time_it_can_go_on():
+    solver = ColumnGeneration(busy())
+    solver.solve(time_limit=0.0)
+    event = threading.Event()
+    event.set()
+    solver.solve(interrupted=event)
+    best = solver.solve()
+    assert best.status == "optimal"
+    solver.update(busy().replace(rules={"max_hops": 6}))
+    for settings in ({"time_limit": 0.0}, {"interrupted": event}):
+        stopped = solver.solve(**settings)
+        assert stopped.status == "time-limit" and stopped.objective > 0.9 * best.objective
+    assert solver.solve().objective == about(qn.solve(solver.problem, METHOD).objective)
+
+
+def test_an_interruption_while_branching_ends_leaves_no_false_bound(monkeypatch):
+    """The worst moment: a case has just been searched, and the problem as a whole is about to be put back."""
+    rng, restrict, hits = random.Random("C286"), Master.restrict, 0
+    monkeypatch.setattr(relaxation, "_CUT_ROUNDS", 0)
+
+    def interrupted(self, case, bonus):
+        if case == Case() and armed:
+            armed.pop()
+            raise KeyboardInterrupt
+        restrict(self, case, bonus)
+
+    monkeypatch.setattr(Master, "restrict", interrupted)
+    for document, best in priced_problems(rng, 100):
+        armed = [True]
+        solver = ColumnGeneration(problem_of(document))
+        result = solver.solve()
+        assert result.objective - CLOSE <= best <= result.bound + CLOSE, document
+        hits += not armed
+        armed.clear()
+        assert solver.solve().objective == about(best)
+        assert not solver._master.restricted
+    assert hits > 5
+
+
+def test_out_of_time_while_routes_are_listed(monkeypatch):
+    """The clock may run out where nothing has been listed."""
+    event, stopped = threading.Event(), 0
+
+    def late(*_, **__):
+        event.set()
+
+    monkeypatch.setattr(relaxation, "_CUT_ROUNDS", 0)
+    monkeypatch.setattr(branching, "_NODES", 0)
+    monkeypatch.setattr(column_generation, "listed", late)
+    for document, best in priced_problems(random.Random("late"), 60):
+        event.clear()
+        result = qn.solve(problem_of(document), METHOD, interrupted=event)
+        assert result.status == ("time-limit" if event.is_set() else "optimal") or result.objective == about(best)
+        stopped += result.status == "time-limit"
+    assert stopped > 0
 
 
 def test_update_to_another_network_is_refused(contract_example):
