@@ -282,6 +282,17 @@ class Pricer:
         asked = (chunk, self.problem.sources[chunk], self.problem.targets[chunk], self.noise[chunk])
         return explored(self.graph, *asked, self.problem.max_hops, most, stop)
 
+    def meets(self, places: np.ndarray) -> np.ndarray:
+        """(K,) whether some route of each request may use one of the places marked, in the order of `Prices`."""
+        problem, regions = self.problem, self.regions
+        network, n, m = problem.network, problem.network.n_nodes, problem.network.n_links
+        link, passed, source, target, asking = np.split(places, [m, m + n, m + 2 * n, m + 3 * n])
+        near = passed.copy()
+        near[network.source[link]] = near[network.target[link]] = True
+        before = np.concatenate([[0], np.cumsum(near[regions.node])])[regions.indptr]
+        within = np.append(np.diff(before) > 0, near.any())  # the last one for rows that are not known
+        return within[regions.row] | source[problem.sources] | target[problem.targets] | asking
+
     def cap(self, worth: np.ndarray) -> None:
         """Remember that no route of a request is worth more than this, (K,): later searches go less far, or nowhere."""
         self.open &= worth > 0.0
@@ -305,6 +316,16 @@ class Pricer:
         if problem.objective.kind == self.problem.objective.kind == "expected-pairs":  # else values fall to nothing
             new.open &= ~was | self.open[before]
         return new
+
+    def cheaper_than(self, old: Pricer) -> np.ndarray | None:
+        """Places, as for `meets`, where routes succeed more often than they did; None if others are routes, or of value."""
+        network, graph, before = self.problem.network, self.graph, old.graph
+        same = self.problem.max_hops == old.problem.max_hops and self.problem.objective == old.problem.objective
+        if not (same and np.array_equal(graph.link_noise, before.link_noise)):
+            return None
+        node, asked = graph.node_cost < before.node_cost, np.zeros(len(self.problem.requests), dtype=bool)
+        none = np.zeros(network.n_nodes, dtype=bool)
+        return np.concatenate([graph.link_cost < before.link_cost, node, none, none, asked])
 
     def _ends(self) -> zip:
         return zip(self.problem.sources.tolist(), self.problem.targets.tolist(), self.noise.tolist())

@@ -87,9 +87,7 @@ class ColumnGeneration(Relaxation):
             The problem has other nodes or links; make a new solver.
         """
         kept = self._search.allocation
-        self._master = self._master.renewed(problem)
-        self._pricer = self._pricer.renewed(problem)
-        self.problem = problem
+        self._renew(problem)
         self._search = Search(Allocation(), 0.0)
         self._take(self._of(kept))
 

@@ -3,6 +3,8 @@
     max sum_r v_r z_r    subject to    sum_r a_ir z_r <= b_i for all resources and cuts i,    z_r >= 0
 
 A resource (see `qnroute.solvers.resources`) gets its row when it is first overdrawn; until then its dual price is 0.
+Dual prices are seldom unique. A little capacity can be sold at prices told (`Master.stay`), so that of all optimal
+prices those are found that hardly fall below them: then most of what was proven at these prices still holds.
 """
 
 from __future__ import annotations
@@ -25,11 +27,13 @@ from qnroute.solvers.resources import Resources
 
 _PRIMAL, _DUAL = 4, 1  # simplex strategies of HiGHS
 _OVERDRAWN = 1e-7
+_SOLD = 1e-7  # capacity that can be sold
+_SAME = 1e-11  # difference of prices by rounding
 _OFTEN, _OFTEN_NESTED = 3, 1  # cuts of a round that share a resource; nested ones pile up
 
 
 class Relaxed(NamedTuple):
-    """An optimum of the restricted master: its value, z of every route, the price of every resource and cut."""
+    """An optimum of the restricted master: a bound on its value, z of every route, the price of resources and cuts."""
 
     value: float
     z: np.ndarray
@@ -56,6 +60,9 @@ class Master:
         self._unsure = False  # whether HiGHS may know another case
         self._row = np.full(len(self.resources.capacity), -1)  # of each resource, where it has one
         self._rows: list[int] = []  # and back
+        self._column = np.zeros(0, np.int32)  # of each route
+        self._sale = np.full(len(self.resources.capacity), -1)  # and of selling a resource
+        self._prior = np.zeros(len(self.resources.capacity))  # at this price
         self._scale = 2.0 ** np.floor(np.log2(max(float(problem.weights.max(initial=0.0)), 1e-300)))
         if problem.objective.kind == "log-success":
             self._scale *= max(abs(problem.objective.serve_reward), 1.0)
@@ -86,6 +93,7 @@ class Master:
 
     def _add_columns(self, table: RouteTable, used: sparse.csr_array) -> None:
         count, within = len(table), sparse.csr_array(used[:, self._rows])
+        self._column = np.append(self._column, self._highs.getNumCol() + np.arange(count, dtype=np.int32))
         worth = (table.value + self.bonus[table.request]) / self._scale
         self._highs.addCols(
             count, worth, np.zeros(count), np.full(count, highspy.kHighsInf), within.nnz,
@@ -100,7 +108,7 @@ class Master:
         low = np.full(len(resources), -highspy.kHighsInf)
         self._highs.addRows(
             len(resources), low, self.resources.capacity[resources], rows.nnz, rows.indptr[:-1].astype(np.int32),
-            rows.indices.astype(np.int32), rows.data,
+            self._column[rows.indices], rows.data,
         )  # fmt: skip
         self._highs.setOptionValue("simplex_strategy", _DUAL)  # the basis stays dual feasible
 
@@ -116,14 +124,41 @@ class Master:
                     return None
                 raise SolverError(f"HiGHS ended with {highs.modelStatusToString(highs.getModelStatus())}")
             solution = highs.getSolution()
-            z = np.array(solution.col_value)
+            z = np.array(solution.col_value)[self._column]
             overdrawn = (self.used.T @ z > self.resources.capacity + _OVERDRAWN) & (self._row < 0)
             if not overdrawn.any():
                 break
             self._add_rows(np.flatnonzero(overdrawn))
         price = np.zeros(len(self._row))
         price[self._rows] = np.maximum(np.array(solution.row_dual) * self._scale, 0.0)
-        return Relaxed(highs.getInfo().objective_function_value * self._scale - self.bonus.sum(), z, price)
+        same = np.abs(price - self._prior) <= _SAME * self._scale
+        price[same] = self._prior[same]
+        paid, right = price > 0.0, self.resources.capacity.copy()
+        right[self.resources.requests][self.closed] = 0.0
+        return Relaxed(float(price[paid] @ right[paid]) - self.bonus.sum(), z, price)
+
+    @property
+    def prior(self) -> np.ndarray:
+        """(R,) the prices told to stay near to; 0 for requests."""
+        return self._prior
+
+    def stay(self, prices: np.ndarray) -> None:
+        """Of all optimal prices find those that hardly fall below these, (R,) or fewer for cuts that are newer."""
+        prior = np.zeros(len(self._row))
+        prior[: len(prices)] = prices
+        prior[self.resources.requests] = 0.0
+        prior[self._row < 0] = 0.0
+        new = np.flatnonzero((prior > 0.0) & (self._sale < 0))
+        count = len(new)
+        self._sale[new] = self._highs.getNumCol() + np.arange(count)
+        self._highs.addCols(
+            count, np.zeros(count), np.zeros(count), np.full(count, _SOLD), count, np.arange(count, dtype=np.int32),
+            self._row[new].astype(np.int32), np.ones(count),
+        )  # fmt: skip
+        changed = np.flatnonzero(prior != self._prior)
+        self._highs.changeColsCost(len(changed), self._sale[changed].astype(np.int32), prior[changed] / self._scale)
+        self._prior = prior
+        self._highs.setOptionValue("simplex_strategy", _PRIMAL)  # the basis stays primal feasible
 
     @property
     def restricted(self) -> bool:
@@ -141,11 +176,11 @@ class Master:
             most = 0.0 if closed[k] else float(allowed[k])
             self._highs.changeRowBounds(int(self._row[start + k]), -highspy.kHighsInf, most)
         for j in np.flatnonzero((more != self.bonus)[table.request] | again).tolist():
-            self._highs.changeColCost(j, (table.value[j] + more[table.request[j]]) / self._scale)
+            self._highs.changeColCost(int(self._column[j]), (table.value[j] + more[table.request[j]]) / self._scale)
         was = np.zeros(len(table), dtype=bool)
         was[self._barred] = True
         for j in np.flatnonzero((barred != was) | again).tolist():
-            self._highs.changeColBounds(j, 0.0, 0.0 if barred[j] else highspy.kHighsInf)
+            self._highs.changeColBounds(int(self._column[j]), 0.0, 0.0 if barred[j] else highspy.kHighsInf)
         self.closed, self.bonus, self._barred, self._unsure = closed, more, np.flatnonzero(barred), False
         self._highs.setOptionValue("simplex_strategy", _DUAL)
 
@@ -162,7 +197,9 @@ class Master:
         if summed:
             self.resources.add_cuts(summed)
             self.used = self.resources.with_cuts(self.used)
-            self._row = np.concatenate([self._row, np.full(len(summed), -1)])
+            none = np.full(len(summed), -1)
+            self._row, self._sale = np.concatenate([self._row, none]), np.concatenate([self._sale, none])
+            self._prior = np.concatenate([self._prior, np.zeros(len(summed))])
 
     def renewed(self, problem: Problem) -> Master:
         """A master for another problem on the same nodes and links: routes still allowed, cuts and the basis are kept.
@@ -185,8 +222,20 @@ class Master:
         new._take([np.sort(place[each]) for each in self.resources.cuts if (place[each] >= 0).all()])
         rows = place[self._rows]
         new._add_rows(np.unique(rows[(rows >= 0) & (new._row[rows] < 0)]))
-        new._start_from(self, rows, origin[fine])
+        kept, prior = place >= 0, np.zeros(len(new._row))
+        prior[place[kept]] = self._prior[kept]
+        new.stay(prior)
+        new._start_from(self, place, origin[fine])
         return new
+
+    def lost(self, new: Master) -> np.ndarray:
+        """(places,) of a renewed master that may cost less there because resources or cuts priced here are gone."""
+        place = self._places(new)
+        cheaper = self.resources.cheaper((place < 0) & (self._prior > 0.0))
+        asking = np.zeros(len(new.problem.requests), dtype=bool)
+        number = place[self.resources.requests] - new.resources.requests.start
+        asking[number[number >= 0]] = cheaper[-len(number) :][number >= 0]
+        return np.concatenate([cheaper[: len(cheaper) - len(number)], asking])
 
     def _places(self, new: Master) -> np.ndarray:
         """The number in a renewed master of each resource and cut here; -1 where it has gone or has no limit there."""
@@ -203,16 +252,22 @@ class Master:
             count += kept
         return place
 
-    def _start_from(self, old: Master, rows: np.ndarray, origin: np.ndarray) -> None:
-        """Begin where another master ended: `rows` here of its resources, `origin` there of the routes here."""
+    def _start_from(self, old: Master, place: np.ndarray, origin: np.ndarray) -> None:
+        """Begin where another master ended: `place` here of its resources, `origin` there of the routes here."""
         basis, before = highspy.HighsBasis(), old._highs.getBasis()
         if not before.valid:
             return
-        kinds, columns, statuses = highspy.HighsBasisStatus, list(before.col_status), list(before.row_status)
-        column = [columns[j] if j >= 0 else kinds.kLower for j in origin.tolist()]
-        status = {row: statuses[i] for i, row in enumerate(rows.tolist()) if row >= 0}
-        basis.col_status = column
-        basis.row_status = [status.get(resource, kinds.kBasic) for resource in self._rows]
+        kinds = highspy.HighsBasisStatus
+        column, row = [kinds.kLower] * self._highs.getNumCol(), [kinds.kBasic] * len(self._rows)
+        columns, rows = list(before.col_status), list(before.row_status)
+        for j, i in zip(self._column.tolist(), origin.tolist()):
+            column[j] = columns[old._column[i]] if i >= 0 else kinds.kLower
+        for i in np.flatnonzero(place >= 0).tolist():
+            if old._row[i] >= 0 <= self._row[place[i]]:
+                row[self._row[place[i]]] = rows[old._row[i]]
+            if old._sale[i] >= 0 <= self._sale[place[i]]:
+                column[self._sale[place[i]]] = columns[old._sale[i]]
+        basis.col_status, basis.row_status = column, row
         basis.valid, basis.alien = True, True  # it may not be one: HiGHS mends it
         self._highs.setBasis(basis)
 

@@ -10,6 +10,7 @@ bounds every allocation (weak duality).
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,9 +39,22 @@ _NESTED_PAYS = 0.03  # the same for cuts of cuts
 _PAYS = 0.1  # share of the gap that cuts, and routes priced with them, must close to be looked for again
 _LISTED = 5_000  # routes of a request that avoids or takes links
 _NEAR = 1 / 16  # share of the room within which routes are packed beside whole ones
-_TINY = 1e-12  # share of its worth by which a route must beat the price of its request
+_SLIGHT = 1e-9  # share of its worth by which a route must beat the price of its request
+_TINY = 1e-12  # at least, if it has a price
+_SPENT = 0.05  # but all requests together no more than this share of the gap at which it ends
 
 ROUNDING = 1e-9  # relative room for rounding in prices and U
+
+
+class _Proof(NamedTuple):
+    """What a search for all requests has shown: bounds (K,) on the price of any route of theirs, at prices (R,).
+
+    It `holds` (K,) for some requests only if the problem has changed since.
+    """
+
+    most: np.ndarray
+    prices: np.ndarray
+    holds: np.ndarray
 
 
 class Relaxation:
@@ -57,8 +71,25 @@ class Relaxation:
         self._pricer = Pricer(problem, workers)
         self._master = Master(problem)
         self._search = Search(Allocation(), 0.0)
+        self._proof: _Proof | None = None
         self._case, self._elsewhere = Case(), None  # what is searched, and the bound of all if that is not all
         self._begin(Settings())
+
+    def _renew(self, problem: Problem) -> None:
+        """Go on with another problem on the same nodes and links, with all that still holds."""
+        was, pricer, master, proof = self.problem, self._pricer, self._master, self._proof
+        self._master = master.renewed(problem)
+        self._pricer = pricer.renewed(problem)
+        self.problem = problem
+        if proof is not None:
+            most, holds = np.full(len(problem.requests), np.inf), np.zeros(len(problem.requests), dtype=bool)
+            for k, request in enumerate(problem.requests):
+                before = was.request_index.get(request.id, -1)
+                if before >= 0 and request == was.requests[before]:
+                    most[k], holds[k] = proof.most[before], proof.holds[before] and pricer.open[before]
+            cheaper = self._pricer.cheaper_than(pricer)
+            holds &= cheaper is not None and ~self._pricer.meets(cheaper | master.lost(self._master))
+            self._proof = _Proof(most, self._master.prior, holds)
 
     def _begin(self, settings: Settings) -> None:
         self._settings, self._goal, self._relaxed = settings, max(settings.gap, PROVEN / 2), None
@@ -87,7 +118,7 @@ class Relaxation:
         self._master.restrict(case, float(self._pricer.worth.max()))
         self._search = replace(self._search, bound=np.inf, weak=np.inf, best=None, prices=None)
         self._solve_master()
-        self._relax(cut=True)
+        self._relax()
         self._repair()
         return None if self._search.stopped or self._relaxed is None else self._search.bounded(bound)
 
@@ -161,66 +192,82 @@ class Relaxation:
         before = self._search.bound
         if self._relaxed is None or not (self._cut(nested=False) or self._cut(nested=True)):
             return False
-        self._relax(cut=True)
+        self._relax()
         return before - self._search.bound >= _NESTED_PAYS * (before - self._search.value)
 
-    def _relax(self, *, cut: bool = False) -> None:
-        """Price routes until none improves the relaxation (`cut` just now), and cut it as long as that pays.
-
-        Between searches for all requests, which alone give bounds, only those are searched that lately had new routes,
-        and after a cut those whose routes compete.
-        """
-        if not self._going() or self._relaxed is None:
-            return
-        quiet = np.zeros(len(self.problem.requests), np.int64)
-        effort, full, few, partial, cuts, before = FOLLOWED, True, 0.0, 0, _CUTS_BETWEEN, np.inf
-        if cut or not np.isfinite(self._search.bound):  # most routes, and cuts, are there
-            new = np.zeros(0, np.int64) if cut else self._improve(FOLLOWED, None)
-            if new is None or self._relaxed is None:
+    def _relax(self) -> None:
+        """Price routes until none improves the relaxation, and cut it as long as that pays."""
+        if self._going() and self._relaxed is not None and self._proof is None:
+            self._approach()
+        cuts, before, since, seen = 0, np.inf, None, None
+        while self._going() and self._relaxed is not None and self._proof is not None:
+            if since is not self._proof:  # what was asked for when a request was searched last
+                since, seen = self._proof, self._proof.most.copy()
+            new = self._improve(BEST, self._asked_less(seen), seen)
+            if new is None:
                 return
-            effort, full, cuts = BEST, False, 0
-            quiet[:] = self._quiet()
-            quiet[new] = 0
-        while self._going() and self._relaxed is not None:
+            if len(new):
+                continue
+            if cuts < _CUTS_BETWEEN and self._cut(nested=False):
+                cuts += 1
+                continue
+            new = self._prove()
+            if new is None:
+                return
+            if len(new) and not self._settled():
+                continue
+            if before - self._search.bound < _PAYS * (self._search.bound - self._search.value):
+                break
+            before, cuts = self._search.bound, 0
+            if not self._cut(nested=False):
+                break
+        self._rounded()
+
+    def _asked_less(self, most: np.ndarray) -> np.ndarray:
+        """The requests of which less is asked now than the most (K,) that a route was worth."""
+        return np.flatnonzero(self._pricer.open & ~self._master.closed & (most > self._floor(self._relaxed.price, 2.0)))
+
+    def _approach(self) -> None:
+        """Price routes until a first search for the best routes of all requests.
+
+        Before it only those are searched that lately had new routes.
+        """
+        quiet = np.zeros(len(self.problem.requests), np.int64)
+        effort, full, few, partial = FOLLOWED, True, 0.0, 0
+        while self._going() and self._relaxed is not None and self._proof is None:
             new = self._improve(effort, None if full else np.flatnonzero(quiet < _PATIENCE))
             if new is None:
                 return
             quiet += 1
             quiet[new] = 0
-            done = self._settled() or (full and effort == BEST and not len(new))
             partial = 0 if full else partial + 1
             dry = not len(new) if full else len(new) <= few or partial == _PARTIAL
             if full:
                 few = _WORTHWHILE * len(new)
             if self._settled(_ROUGH) or len(new) <= 0.01 * len(quiet):
                 effort = BEST
-            if done and before - self._search.bound < _PAYS * (self._search.bound - self._search.value):
-                break
-            if done or (dry and not full and cuts < _CUTS_BETWEEN):
-                before, cuts = (self._search.bound, 0) if done else (before, cuts + 1)
-                if self._cut(nested=False):
-                    quiet[:], full, partial = self._quiet(), False, 0
-                    continue
-                if done:
-                    break
             full = dry
-        self._rounded()
 
-    def _quiet(self) -> np.ndarray:
-        """(K,) 0 for requests whose routes compete with one another or others', else so much that they are left out."""
-        return np.where(self._relaxed.price[self._master.resources.requests] > 0.0, 0, _PATIENCE)
+    def _improve(self, effort: int, among: np.ndarray | None, seen: np.ndarray | None = None) -> np.ndarray | None:
+        """Price the routes of some requests, or all; gives the requests of new routes, None where time ran out.
 
-    def _improve(self, effort: int, among: np.ndarray | None) -> np.ndarray | None:
-        """Price the routes of some requests, or all; gives the requests of new routes, None where time ran out."""
+        What they are worth at most is filled in where it was `seen` (K,) before, if that is given.
+        """
         prices = self._relaxed.price
-        asked = prices[self._master.resources.requests]
-        floor = np.where(asked > 0.0, asked + _TINY * self._pricer.worth, 0.0) - self._master.bonus
-        priced = self._priced(prices, floor, effort, among)
+        priced = self._priced(prices, self._floor(prices), effort, among)
         if priced is None:
             return None
+        if seen is not None:
+            seen[among] = priced.most[among]
         if among is None:
             self._rounded()
-            self._bound(np.maximum(priced.most + self._master.bonus, 0.0), prices)
+            self._bound(self._best(priced.most), prices)
+            if effort == BEST:
+                self._proven(priced.most, prices)
+        return self._added(priced)
+
+    def _added(self, priced: Priced) -> np.ndarray:
+        """Add routes to the relaxation and solve it; gives the requests of new ones."""
         new = self._master.add(priced.request, priced.nodes, priced.indptr)
         if len(new):
             self._solve_master()
@@ -228,6 +275,43 @@ class Relaxation:
         if self._settled():  # with an older incumbent it might only seem so
             self._rounded()
         return new
+
+    def _floor(self, prices: np.ndarray, slack: float = 1.0) -> np.ndarray:
+        """(K,) the price above which a route improves the relaxation, by more than a few times what is slight."""
+        asked, worth = prices[self._master.resources.requests], self._pricer.worth
+        slight = np.minimum(_SLIGHT * worth, _SPENT * self._goal * self._search.value / max(len(worth), 1))
+        least = np.where(asked > 0.0, _TINY * worth, 0.0)
+        return asked + slack * np.maximum(slight, least) - self._master.bonus
+
+    def _prove(self) -> np.ndarray | None:
+        """Price the routes of requests for which the last proof may not hold.
+
+        It holds where nothing that a route can meet has become cheaper, and not less is asked. Gives the requests of
+        new routes, None where time ran out.
+        """
+        master, proof, prices = self._master, self._proof, self._relaxed.price
+        fallen = prices < np.append(proof.prices, np.zeros(len(prices) - len(proof.prices)))
+        fallen[master.resources.requests] = False
+        again = ~proof.holds | self._pricer.meets(master.resources.cheaper(fallen))
+        again &= self._pricer.open & ~master.closed
+        again[self._asked_less(proof.most)] = True
+        priced = self._priced(prices, self._floor(prices), BEST, np.flatnonzero(again))
+        if priced is None:
+            return None
+        most = np.where(again, priced.most, proof.most)
+        self._bound(self._best(most), prices)
+        self._proven(most, prices)
+        return self._added(priced)
+
+    def _proven(self, most: np.ndarray, prices: np.ndarray) -> None:
+        """Keep what a search for all requests has shown, to stay near its prices."""
+        unknown = self._master.closed.copy()
+        unknown[self._case.choosy] = True  # of some routes only
+        self._proof = _Proof(np.where(unknown, np.inf, most), prices, ~unknown)
+        self._master.stay(prices)
+
+    def _best(self, most: np.ndarray) -> np.ndarray:
+        return np.where(self._master.closed, 0.0, np.maximum(most + self._master.bonus, 0.0))
 
     def _settled(self, share: float = _SETTLED) -> bool:
         """Whether the bound is so near to the relaxation that pricing more would hardly lower it."""

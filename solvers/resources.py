@@ -83,6 +83,13 @@ class Resources:
                 used = _beside(used, _halves(used[:, : summed.shape[1]] @ summed[known:].T))
         return used
 
+    def cheaper(self, fallen: np.ndarray) -> np.ndarray:
+        """Which places may cost a route less where prices of some resources or cuts have fallen, (R,)."""
+        uses = self._of_place
+        for summed in self._summed:
+            uses = _beside(uses, uses[:, : summed.shape[1]] @ summed.T)
+        return (uses @ fallen.astype(float)) > 0.0
+
     @property
     def cuts(self) -> list[np.ndarray]:
         """The resources and earlier cuts that each cut sums."""
