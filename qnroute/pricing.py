@@ -223,9 +223,7 @@ class Pricer:
         self.noise = np.array([noise_budget(request.min_fidelity) for request in problem.requests], dtype=float)
         self.cheapest = np.zeros(len(self.worth))
         self.regions = no_regions(len(self.worth))
-        self.open = np.array(
-            [can_end(problem, s, t) for s, t in zip(problem.sources.tolist(), problem.targets.tolist())], dtype=bool
-        )
+        self.open = can_end(problem, problem.sources, problem.targets)
 
     def search(
         self,

@@ -167,8 +167,7 @@ def keeps_limits(table: RouteTable) -> np.ndarray:
     cost = np.bincount(route, costs.link[link] + np.where(tail == first[route], 0.0, costs.node[tail]), len(table))
     noise = np.bincount(route, costs.noise[link], len(table))
     budget = np.array([noise_budget(request.min_fidelity) for request in problem.requests])[table.request]
-    ends = zip(first.tolist(), table.nodes[table.indptr[1:] - 1].tolist())
-    usable = np.array([can_end(problem, s, t) for s, t in ends], dtype=bool)
+    usable = can_end(problem, first, table.nodes[table.indptr[1:] - 1])
     worth = np.isfinite(cost) & (table.value > 0.0)
     return usable & worth & (noise <= budget) & (table.hops <= problem.max_hops)
 
@@ -242,10 +241,10 @@ def _rest_values(problem: Problem, rest_cost: np.ndarray) -> np.ndarray:
     return np.where(np.isinf(rest_cost), 0.0, problem.weights * best)
 
 
-def can_end(problem: Problem, source: int, target: int) -> bool:
-    """Whether memory and degree let any route start at the one and end at the other."""
+def can_end(problem: Problem, source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Whether memory and degree let any route start at the one and end at the other, for nodes (...) each."""
     memory = problem.network.memory
-    return memory[source] >= 1 and memory[target] >= 1 and problem.degree_bounds[source] >= 1
+    return (memory[source] >= 1) & (memory[target] >= 1) & (problem.degree_bounds[source] >= 1)
 
 
 def _offsets(lengths: np.ndarray) -> np.ndarray:

@@ -85,13 +85,13 @@ class Master:
         if not new:
             return np.zeros(0, np.int64)
         table = table_of(self.problem, request, nodes, indptr).taken(np.array(new))
-        used = self.resources.used(table)
-        self._add_columns(table, used)
-        self.used = sparse.csr_array(sparse.vstack([self.used, used], format="csr"))
-        self.table = joined(self.table, table)
+        self._append(table)
         return table.request
 
-    def _add_columns(self, table: RouteTable, used: sparse.csr_array) -> None:
+    def _append(self, table: RouteTable) -> None:
+        used = self.resources.used(table)
+        self.used = sparse.csr_array(sparse.vstack([self.used, used], format="csr")) if len(self.table) else used
+        self.table = joined(self.table, table) if len(self.table) else table
         count, within = len(table), sparse.csr_array(used[:, self._rows])
         self._column = np.append(self._column, self._highs.getNumCol() + np.arange(count, dtype=np.int32))
         worth = (table.value + self.bonus[table.request]) / self._scale
@@ -215,9 +215,12 @@ class Master:
             raise SolverError("update: the problem has other nodes or links; make a new solver")
         new = Master(problem)
         table, origin = _asked_again(self.table, problem)
-        fine = np.flatnonzero(keeps_limits(table))
-        table = table.taken(fine)
-        new.add(table.request, table.nodes, table.indptr)
+        fine = keeps_limits(table)
+        if not fine.all():
+            table, origin = table.taken(np.flatnonzero(fine)), origin[fine]
+        rows = zip(table.request.tolist(), table.indptr[:-1].tolist(), table.indptr[1:].tolist())
+        new._known = {(k, table.nodes[start:end].tobytes()) for k, start, end in rows}
+        new._append(table)
         place = self._places(new)
         new._take([np.sort(place[each]) for each in self.resources.cuts if (place[each] >= 0).all()])
         rows = place[self._rows]
@@ -225,7 +228,7 @@ class Master:
         kept, prior = place >= 0, np.zeros(len(new._row))
         prior[place[kept]] = self._prior[kept]
         new.stay(prior)
-        new._start_from(self, place, origin[fine])
+        new._start_from(self, place, origin)
         return new
 
     def lost(self, new: Master) -> np.ndarray:
@@ -277,6 +280,11 @@ def _asked_again(table: RouteTable, problem: Problem) -> tuple[RouteTable, np.nd
 
     The number is -1 where a route served another request.
     """
+    same = [(request.id, request.source, request.target) for request in problem.requests] == [
+        (request.id, request.source, request.target) for request in table.problem.requests
+    ]
+    if same:
+        return table_of(problem, table.request, table.nodes, table.indptr), np.arange(len(table))
     before: dict[tuple[int, int], list[int]] = {}
     for j, ends in enumerate(zip(table.nodes[table.indptr[:-1]].tolist(), table.nodes[table.indptr[1:] - 1].tolist())):
         before.setdefault(ends, []).append(j)
