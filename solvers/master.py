@@ -58,11 +58,11 @@ class Master:
         self.closed, self.bonus = np.zeros(len(problem.requests), dtype=bool), np.zeros(len(problem.requests))
         self._barred = np.zeros(0, np.int64)  # routes that do not fit the case
         self._unsure = False  # whether HiGHS may know another case
-        self._row = np.full(len(self.resources.capacity), -1)  # of each resource, where it has one
-        self._rows: list[int] = []  # and back
+        count = len(self.resources.capacity)
+        self._row = np.full(count, -1, np.int32)  # of each resource, where it has one
         self._column = np.zeros(0, np.int32)  # of each route
-        self._sale = np.full(len(self.resources.capacity), -1)  # and of selling a resource
-        self._prior = np.zeros(len(self.resources.capacity))  # at this price
+        self._sale = np.full(count, -1, np.int32)  # and of selling a resource, where it can be sold
+        self._prior = np.zeros(count)  # at this price
         self._scale = 2.0 ** np.floor(np.log2(max(float(problem.weights.max(initial=0.0)), 1e-300)))
         if problem.objective.kind == "log-success":
             self._scale *= max(abs(problem.objective.serve_reward), 1.0)
@@ -72,7 +72,7 @@ class Master:
             self._highs.setOptionValue(option, RELIABLE[option])
         self._highs.setOptionValue("threads", 1)
         self._highs.changeObjectiveSense(highspy.ObjSense.kMaximize)
-        self._add_rows(np.arange(len(self._row))[self.resources.requests])
+        self._add_rows(np.arange(count)[self.resources.requests])
 
     def add(self, request: np.ndarray, nodes: np.ndarray, indptr: np.ndarray) -> np.ndarray:
         """Add routes given as in a `RouteTable`, those that are known left out; gives the requests of the new ones."""
@@ -89,27 +89,27 @@ class Master:
         return table.request
 
     def _append(self, table: RouteTable) -> None:
-        used = self.resources.used(table)
-        self.used = sparse.csr_array(sparse.vstack([self.used, used], format="csr")) if len(self.table) else used
-        self.table = joined(self.table, table) if len(self.table) else table
-        count, within = len(table), sparse.csr_array(used[:, self._rows])
-        self._column = np.append(self._column, self._highs.getNumCol() + np.arange(count, dtype=np.int32))
+        used, count, first = self.resources.used(table), len(table), self._highs.getNumCol()
+        bound = np.flatnonzero(self._row >= 0)
+        within = sparse.csr_array(used[:, bound])
         worth = (table.value + self.bonus[table.request]) / self._scale
         self._highs.addCols(
             count, worth, np.zeros(count), np.full(count, highspy.kHighsInf), within.nnz,
-            within.indptr[:-1].astype(np.int32), within.indices.astype(np.int32), within.data,
+            within.indptr[:-1].astype(np.int32), self._row[bound][within.indices], within.data,
         )  # fmt: skip
+        self._column = np.append(self._column, first + np.arange(count, dtype=np.int32))
+        self.used = sparse.csr_array(sparse.vstack([self.used, used], format="csr")) if len(self.table) else used
+        self.table = joined(self.table, table) if len(self.table) else table
         self._highs.setOptionValue("simplex_strategy", _PRIMAL)  # the basis stays primal feasible
 
     def _add_rows(self, resources: np.ndarray) -> None:
-        self._row[resources] = len(self._rows) + np.arange(len(resources))
-        self._rows += resources.tolist()
-        rows = sparse.csr_array(self.used[:, resources].T)
+        first, rows = self._highs.getNumRow(), sparse.csr_array(self.used[:, resources].T)
         low = np.full(len(resources), -highspy.kHighsInf)
         self._highs.addRows(
             len(resources), low, self.resources.capacity[resources], rows.nnz, rows.indptr[:-1].astype(np.int32),
             self._column[rows.indices], rows.data,
         )  # fmt: skip
+        self._row[resources] = first + np.arange(len(resources))
         self._highs.setOptionValue("simplex_strategy", _DUAL)  # the basis stays dual feasible
 
     def solve(self, settings: Settings) -> Relaxed | None:
@@ -130,7 +130,8 @@ class Master:
                 break
             self._add_rows(np.flatnonzero(overdrawn))
         price = np.zeros(len(self._row))
-        price[self._rows] = np.maximum(np.array(solution.row_dual) * self._scale, 0.0)
+        bound = self._row >= 0
+        price[bound] = np.maximum(np.array(solution.row_dual)[self._row[bound]] * self._scale, 0.0)
         same = np.abs(price - self._prior) <= _SAME * self._scale
         price[same] = self._prior[same]
         paid, right = price > 0.0, self.resources.capacity.copy()
@@ -148,15 +149,15 @@ class Master:
         prior[: len(prices)] = prices
         prior[self.resources.requests] = 0.0
         prior[self._row < 0] = 0.0
-        new = np.flatnonzero((prior > 0.0) & (self._sale < 0))
-        count = len(new)
-        self._sale[new] = self._highs.getNumCol() + np.arange(count)
+        new, first = np.flatnonzero((prior > 0.0) & (self._sale < 0)), self._highs.getNumCol()
+        each = np.arange(len(new), dtype=np.int32)
         self._highs.addCols(
-            count, np.zeros(count), np.zeros(count), np.full(count, _SOLD), count, np.arange(count, dtype=np.int32),
-            self._row[new].astype(np.int32), np.ones(count),
+            len(new), np.zeros(len(new)), np.zeros(len(new)), np.full(len(new), _SOLD), len(new), each, self._row[new],
+            np.ones(len(new)),
         )  # fmt: skip
+        self._sale[new] = first + each
         changed = np.flatnonzero(prior != self._prior)
-        self._highs.changeColsCost(len(changed), self._sale[changed].astype(np.int32), prior[changed] / self._scale)
+        self._highs.changeColsCost(len(changed), self._sale[changed], prior[changed] / self._scale)
         self._prior = prior
         self._highs.setOptionValue("simplex_strategy", _PRIMAL)  # the basis stays primal feasible
 
@@ -197,7 +198,7 @@ class Master:
         if summed:
             self.resources.add_cuts(summed)
             self.used = self.resources.with_cuts(self.used)
-            none = np.full(len(summed), -1)
+            none = np.full(len(summed), -1, np.int32)
             self._row, self._sale = np.concatenate([self._row, none]), np.concatenate([self._sale, none])
             self._prior = np.concatenate([self._prior, np.zeros(len(summed))])
 
@@ -223,7 +224,7 @@ class Master:
         new._append(table)
         place = self._places(new)
         new._take([np.sort(place[each]) for each in self.resources.cuts if (place[each] >= 0).all()])
-        rows = place[self._rows]
+        rows = place[self._row >= 0]
         new._add_rows(np.unique(rows[(rows >= 0) & (new._row[rows] < 0)]))
         kept, prior = place >= 0, np.zeros(len(new._row))
         prior[place[kept]] = self._prior[kept]
@@ -261,7 +262,7 @@ class Master:
         if not before.valid:
             return
         kinds = highspy.HighsBasisStatus
-        column, row = [kinds.kLower] * self._highs.getNumCol(), [kinds.kBasic] * len(self._rows)
+        column, row = [kinds.kLower] * self._highs.getNumCol(), [kinds.kBasic] * self._highs.getNumRow()
         columns, rows = list(before.col_status), list(before.row_status)
         for j, i in zip(self._column.tolist(), origin.tolist()):
             column[j] = columns[old._column[i]] if i >= 0 else kinds.kLower
@@ -273,6 +274,7 @@ class Master:
         basis.col_status, basis.row_status = column, row
         basis.valid, basis.alien = True, True  # it may not be one: HiGHS mends it
         self._highs.setBasis(basis)
+        self._highs.setOptionValue("simplex_strategy", _DUAL)  # neither: this takes fewer steps
 
 
 def _asked_again(table: RouteTable, problem: Problem) -> tuple[RouteTable, np.ndarray]:

@@ -289,6 +289,8 @@ class Relaxation:
         It holds where nothing that a route can meet has become cheaper, and not less is asked. Gives the requests of
         new routes, None where time ran out.
         """
+        if self._relaxed is None:  # since the last cut
+            return None
         master, proof, prices = self._master, self._proof, self._relaxed.price
         fallen = prices < np.append(proof.prices, np.zeros(len(prices) - len(proof.prices)))
         fallen[master.resources.requests] = False
