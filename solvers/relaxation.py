@@ -313,7 +313,8 @@ class Relaxation:
         self._master.stay(prices)
 
     def _best(self, most: np.ndarray) -> np.ndarray:
-        return np.where(self._master.closed, 0.0, np.maximum(most + self._master.bonus, 0.0))
+        """(K,) the same with the bonus of routes that cases ask for, at least 0; 0 where there can be no route."""
+        return np.where(self._pricer.open & ~self._master.closed, np.maximum(most + self._master.bonus, 0.0), 0.0)
 
     def _settled(self, share: float = _SETTLED) -> bool:
         """Whether the bound is so near to the relaxation that pricing more would hardly lower it."""
