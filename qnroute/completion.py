@@ -77,7 +77,7 @@ class Asked(NamedTuple):
 class Regions(NamedTuple):
     """Where routes of a request can pass at all, given its floor and the hop limit, as compressed rows.
 
-    Row `row[k]` (-1 where it is not known) lists nodes with the least noise and the fewest hops that are left.
+    Row `row[k]` (negative where it is not known) lists nodes with the least noise and the fewest hops that are left.
     """
 
     row: np.ndarray

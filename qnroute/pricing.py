@@ -22,7 +22,7 @@ from qnroute.forward import grow
 from qnroute.labels import forget_labels, put, room_for_labels
 from qnroute.parity import marked, overlooked
 from qnroute.problem import Problem
-from qnroute.regions import explored, no_regions, with_rows
+from qnroute.regions import UNKNOWN, explored, no_regions, with_rows
 from qnroute.routes import can_end
 from qnroute.settings import Settings
 
@@ -270,7 +270,7 @@ class Pricer:
         """Remember where routes of each request can pass, as far as that fits in memory linear in the network."""
         if self.problem.rules.max_hops is None and not self.noise[self.open].min(initial=np.inf) < np.inf:
             return
-        stop, unknown = np.zeros(1, np.uint8), np.flatnonzero(self.open & (self.regions.row < 0))
+        stop, unknown = np.zeros(1, np.uint8), np.flatnonzero(self.open & (self.regions.row == UNKNOWN))
         linear = self.graph.indptr.size + self.graph.link_cost.size + len(self.worth)
         most = max(_REMEMBERED * linear // max(int(self.open.sum()), 1), 1)
         if parts := self._on_all_cores(self._explored, unknown, (most, stop), settings, stop):
@@ -288,8 +288,8 @@ class Pricer:
         near = passed.copy()
         near[network.source[link]] = near[network.target[link]] = True
         before = np.concatenate([[0], np.cumsum(near[regions.node])])[regions.indptr]
-        within = np.append(np.diff(before) > 0, near.any())  # the last one for rows that are not known
-        return within[regions.row] | source[problem.sources] | target[problem.targets] | asking
+        within = np.append(np.diff(before) > 0, near.any())  # the last one where no row is known
+        return within[np.maximum(regions.row, -1)] | source[problem.sources] | target[problem.targets] | asking
 
     def cap(self, worth: np.ndarray) -> None:
         """Remember that no route of a request is worth more than this, (K,): later searches go less far, or nowhere."""
@@ -310,13 +310,13 @@ class Pricer:
         number = {asked: k for k, asked in enumerate(self._ends())}
         before = np.array([number.get(asked, -1) for asked in new._ends()], dtype=np.int64)
         was = before >= 0
-        new.regions = self.regions._replace(row=np.where(was, self.regions.row[before], -1))
+        new.regions = self.regions._replace(row=np.where(was, self.regions.row[before], UNKNOWN))
         if problem.objective.kind == self.problem.objective.kind == "expected-pairs":  # else values fall to nothing
             new.open &= ~was | self.open[before]
         return new
 
     def cheaper_than(self, old: Pricer) -> np.ndarray | None:
-        """Places, as for `meets`, where routes succeed more often than they did; None if others are routes, or of value."""
+        """Places, as for `meets`, where routes succeed more often than before; None where other routes are allowed."""
         network, graph, before = self.problem.network, self.graph, old.graph
         same = self.problem.max_hops == old.problem.max_hops and self.problem.objective == old.problem.objective
         if not (same and np.array_equal(graph.link_noise, before.link_noise)):

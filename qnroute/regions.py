@@ -22,20 +22,21 @@ from qnroute.completion import (
     within_limits,
 )
 
+UNKNOWN, _TOO_LARGE = -1, -2  # in place of a row
 _SLIGHT = 1e-9  # of a limit, for sums in another order
 
 
 def no_regions(count: int) -> Regions:
     """Nothing known of so many requests."""
     none = np.zeros(0)
-    return Regions(np.full(count, -1), np.zeros(1, np.int64), np.zeros(0, np.int32), none, none)
+    return Regions(np.full(count, UNKNOWN), np.zeros(1, np.int64), np.zeros(0, np.int32), none, none)
 
 
 def with_rows(known: Regions, requests: np.ndarray, parts: list[tuple[np.ndarray, ...]]) -> Regions:
-    """With more rows, as `explored` gives them for these requests part by part; empty ones stay unknown."""
+    """With more rows, as `explored` gives them for these requests part by part; empty ones are not looked for again."""
     sizes = np.concatenate([np.diff(part[0]) for part in parts])
     row = known.row.copy()
-    row[requests] = np.where(sizes > 0, len(known.indptr) - 1 + np.arange(len(sizes)), -1)
+    row[requests] = np.where(sizes > 0, len(known.indptr) - 1 + np.arange(len(sizes)), _TOO_LARGE)
     indptr = np.concatenate([known.indptr, known.indptr[-1] + np.cumsum(sizes)])
     columns = (np.concatenate([old, *(part[i] for part in parts)]) for i, old in enumerate(known[2:], start=1))
     return Regions(row, indptr, *columns)

@@ -10,7 +10,6 @@ bounds every allocation (weak duality).
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from qnroute.routes import RouteTable, table_of
 from qnroute.settings import MOST_PACKED, Settings
 from qnroute.solvers.branching import Case
 from qnroute.solvers.master import Master
+from qnroute.solvers.proof import Proof
 from qnroute.solvers.rounding import filled, repaired
 from qnroute.solvers.search import Search
 
@@ -46,17 +46,6 @@ _SPENT = 0.05  # but all requests together no more than this share of the gap at
 ROUNDING = 1e-9  # relative room for rounding in prices and U
 
 
-class _Proof(NamedTuple):
-    """What a search for all requests has shown: bounds (K,) on the price of any route of theirs, at prices (R,).
-
-    It `holds` (K,) for some requests only if the problem has changed since.
-    """
-
-    most: np.ndarray
-    prices: np.ndarray
-    holds: np.ndarray
-
-
 class Relaxation:
     """A problem, the routes and cuts known of it, their prices, and the best allocation and bound.
 
@@ -71,25 +60,16 @@ class Relaxation:
         self._pricer = Pricer(problem, workers)
         self._master = Master(problem)
         self._search = Search(Allocation(), 0.0)
-        self._proof: _Proof | None = None
+        self._proof: Proof | None = None
         self._case, self._elsewhere = Case(), None  # what is searched, and the bound of all if that is not all
         self._begin(Settings())
 
     def _renew(self, problem: Problem) -> None:
         """Go on with another problem on the same nodes and links, with all that still holds."""
-        was, pricer, master, proof = self.problem, self._pricer, self._master, self._proof
-        self._master = master.renewed(problem)
-        self._pricer = pricer.renewed(problem)
+        was = self._pricer, self._master
+        self._pricer, self._master = now = self._pricer.renewed(problem), self._master.renewed(problem)
+        self._proof = self._proof and self._proof.renewed(problem, was, now)
         self.problem = problem
-        if proof is not None:
-            most, holds = np.full(len(problem.requests), np.inf), np.zeros(len(problem.requests), dtype=bool)
-            for k, request in enumerate(problem.requests):
-                before = was.request_index.get(request.id, -1)
-                if before >= 0 and request == was.requests[before]:
-                    most[k], holds[k] = proof.most[before], proof.holds[before] and pricer.open[before]
-            cheaper = self._pricer.cheaper_than(pricer)
-            holds &= cheaper is not None and ~self._pricer.meets(cheaper | master.lost(self._master))
-            self._proof = _Proof(most, self._master.prior, holds)
 
     def _begin(self, settings: Settings) -> None:
         self._settings, self._goal, self._relaxed = settings, max(settings.gap, PROVEN / 2), None
@@ -158,6 +138,7 @@ class Relaxation:
 
     def _resume(self) -> None:
         """The relaxation over the routes that are known already."""
+        self._pricer.explore(self._settings)
         self._solve_master()
         self._rounded()
 
@@ -201,8 +182,8 @@ class Relaxation:
             self._approach()
         cuts, before, since, seen = 0, np.inf, None, None
         while self._going() and self._relaxed is not None and self._proof is not None:
-            if since is not self._proof:  # what was asked for when a request was searched last
-                since, seen = self._proof, self._proof.most.copy()
+            if since is not self._proof:
+                since, seen = self._proof, self._proof.most.copy()  # the most a route was worth when last looked for
             new = self._improve(BEST, self._asked_less(seen), seen)
             if new is None:
                 return
@@ -261,9 +242,10 @@ class Relaxation:
             seen[among] = priced.most[among]
         if among is None:
             self._rounded()
-            self._bound(self._best(priced.most), prices)
             if effort == BEST:
                 self._proven(priced.most, prices)
+            else:
+                self._bound(priced.most, prices)
         return self._added(priced)
 
     def _added(self, priced: Priced) -> np.ndarray:
@@ -277,7 +259,7 @@ class Relaxation:
         return new
 
     def _floor(self, prices: np.ndarray, slack: float = 1.0) -> np.ndarray:
-        """(K,) the price above which a route improves the relaxation, by more than a few times what is slight."""
+        """(K,) the price above which a route improves the relaxation by more than so many times what is slight."""
         asked, worth = prices[self._master.resources.requests], self._pricer.worth
         slight = np.minimum(_SLIGHT * worth, _SPENT * self._goal * self._search.value / max(len(worth), 1))
         least = np.where(asked > 0.0, _TINY * worth, 0.0)
@@ -291,30 +273,23 @@ class Relaxation:
         """
         if self._relaxed is None:  # since the last cut
             return None
-        master, proof, prices = self._master, self._proof, self._relaxed.price
-        fallen = prices < np.append(proof.prices, np.zeros(len(prices) - len(proof.prices)))
-        fallen[master.resources.requests] = False
-        again = ~proof.holds | self._pricer.meets(master.resources.cheaper(fallen))
-        again &= self._pricer.open & ~master.closed
+        proof, prices, master = self._proof, self._relaxed.price, self._master
+        again = proof.doubtful(prices, master.resources, self._pricer) & self._pricer.open & ~master.closed
         again[self._asked_less(proof.most)] = True
         priced = self._priced(prices, self._floor(prices), BEST, np.flatnonzero(again))
         if priced is None:
             return None
-        most = np.where(again, priced.most, proof.most)
-        self._bound(self._best(most), prices)
-        self._proven(most, prices)
+        self._rounded()
+        self._proven(np.where(again, priced.most, proof.most), prices)
         return self._added(priced)
 
     def _proven(self, most: np.ndarray, prices: np.ndarray) -> None:
-        """Keep what a search for all requests has shown, to stay near its prices."""
+        """Keep what a search for the best routes of all requests has shown, with its bound; stay near its prices."""
+        self._bound(most, prices)
         unknown = self._master.closed.copy()
         unknown[self._case.choosy] = True  # of some routes only
-        self._proof = _Proof(np.where(unknown, np.inf, most), prices, ~unknown)
+        self._proof = Proof(np.where(unknown, np.inf, most), prices, ~unknown)
         self._master.stay(prices)
-
-    def _best(self, most: np.ndarray) -> np.ndarray:
-        """(K,) the same with the bonus of routes that cases ask for, at least 0; 0 where there can be no route."""
-        return np.where(self._pricer.open & ~self._master.closed, np.maximum(most + self._master.bonus, 0.0), 0.0)
 
     def _settled(self, share: float = _SETTLED) -> bool:
         """Whether the bound is so near to the relaxation that pricing more would hardly lower it."""
@@ -323,12 +298,14 @@ class Relaxation:
         room = self._search.bound - self._relaxed.value
         return room <= max(share * self._search.bound, _CLOSE * (self._relaxed.value - self._search.value))
 
-    def _bound(self, best: np.ndarray, prices: np.ndarray) -> None:
-        """Take the bound that prices prove, if it is a better one."""
+    def _bound(self, most: np.ndarray, prices: np.ndarray) -> None:
+        """Take the bound that prices prove, with the most (K,) that routes are worth at them, if it is a better one."""
         master, resources = self._master, self._master.resources
         paid = prices > 0.0
         paid[resources.requests] = False
-        allowed = np.where(master.closed, 0.0, resources.capacity[resources.requests])
+        served = self._pricer.open & ~master.closed
+        best = np.where(served, np.maximum(most + master.bonus, 0.0), 0.0)
+        allowed = resources.capacity[resources.requests]
         bound = float(prices[paid] @ resources.capacity[paid] + allowed @ best - master.bonus.sum())
         self._search = self._search.proven(bound, best, prices)
 
