@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import oracle
 
 
@@ -42,6 +43,15 @@ def either(rng):
     return document, oracle.optimum(document)[0]
 
 
+def priced_problems(rng, number):
+    """Documents with their optima; link-sum is not for this method."""
+    while number:
+        document, best = either(rng)
+        if document.get("objective", {}).get("kind") != "link-sum":
+            number -= 1
+            yield document, best
+
+
 def gadget(d_weight, ladder_p, side_p, small):
     """Three hubs with room for one passing route each, four requests on them, and request T beside.
 
@@ -71,3 +81,10 @@ def gadget(d_weight, ladder_p, side_p, small):
 
 
 GADGET = gadget(d_weight=1.2, ladder_p=1.0, side_p=0.5, small=0.05)
+
+
+def drawn_cuts(rng, resources):
+    """Sets of limited resources and earlier cuts, of cuts more often than not."""
+    limited, earlier = np.flatnonzero(np.isfinite(resources.capacity)), len(resources.capacity) - resources.plain
+    pool = [*limited.tolist(), *limited[limited >= resources.plain].tolist() * (resources.plain // max(earlier, 1))]
+    return [np.unique(rng.sample(pool, min(rng.randint(2, 9), len(pool)))) for _ in range(rng.choice((0, 1, 20)))]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import collections
 import random
-import threading
 
 import numpy as np
 import oracle
 import pytest
 from helpers import problem_of
 from impatience import limited
-from scarcity import GADGET, either, gadget
+from scarcity import GADGET, drawn_cuts, gadget, priced_problems
 
 import qnroute as qn
 from qnroute import generate
@@ -34,15 +33,6 @@ METHOD = "column-generation"
 
 def about(number):
     return pytest.approx(number, rel=CLOSE, abs=CLOSE)
-
-
-def priced_problems(rng, number):
-    """Documents with their optima; link-sum is not for this method."""
-    while number:
-        document, best = either(rng)
-        if document.get("objective", {}).get("kind") != "link-sum":
-            number -= 1
-            yield document, best
 
 
 # --- random problems ---
@@ -173,13 +163,6 @@ def test_resources_are_what_the_judge_counts(contract_example):
     assert len(master.add(np.array([0]), np.array([0, 1, 3]), np.array([0, 3]))) == 0
 
 
-def drawn_cuts(rng, resources):
-    """Sets of limited resources and earlier cuts, of cuts more often than not."""
-    limited, earlier = np.flatnonzero(np.isfinite(resources.capacity)), len(resources.capacity) - resources.plain
-    pool = [*limited.tolist(), *limited[limited >= resources.plain].tolist() * (resources.plain // max(earlier, 1))]
-    return [np.unique(rng.sample(pool, min(rng.randint(2, 9), len(pool)))) for _ in range(rng.choice((0, 1, 20)))]
-
-
 def test_the_price_of_a_route_is_its_value_less_what_it_uses():
     rng = random.Random("prices")
     for document, _ in priced_problems(rng, 60):
@@ -199,134 +182,6 @@ def test_the_price_of_a_route_is_its_value_less_what_it_uses():
             names = tuple(problem.network.node_ids[v] for v in priced.nodes[priced.indptr[j] : priced.indptr[j + 1]])
             i = known[(*names, k)]
             assert priced.price[j] == pytest.approx(master.table.value[i] - paid[i], abs=1e-12)
-
-
-# --- kept between solves ---
-
-
-def changed_a_little(rng, problem):
-    """The problem with some links, capacities, requests or rules changed, the nodes and links as they were."""
-    network = problem.network
-    p = np.array(network.p)
-    some = rng.sample(range(network.n_links), rng.randint(0, 2))
-    p[some] = [rng.uniform(0.3, 1.0) for _ in some]
-    network = network.replace(p=p)
-    if rng.random() < 0.3:
-        network = network.replace(channels=rng.choice((1, 2)), fidelity=rng.choice((0.9, 0.97)))
-    requests = [request for request in problem.requests if rng.random() < 0.8]
-    for i in range(rng.randint(0, 2)):
-        source, target = rng.sample(network.node_ids, 2)
-        requests.append(qn.Request(f"new{i} {rng.random()}", source, target, weight=rng.uniform(0.5, 2.0)))
-    rng.shuffle(requests)
-    rules = {"max_hops": rng.choice((2, 3))} if rng.random() < 0.2 else None
-    return problem.replace(network=network, requests=requests, rules=rules or problem.rules)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_updated_it_is_as_good_as_new(seed, monkeypatch):
-    rng = random.Random(f"update {seed}")
-    for document, _ in priced_problems(rng, 15):
-        limited(monkeypatch, rng)
-        problem = problem_of(document)
-        solver = ColumnGeneration(problem, workers=1)
-        solver.solve()
-        for _ in range(3):
-            problem = changed_a_little(rng, problem)
-            solver.update(problem)
-            result, fresh = solver.solve(), qn.solve(problem, METHOD)
-            assert result.status == fresh.status == "optimal" and result.method == METHOD
-            assert result.objective == about(fresh.objective)
-            check(problem, result.allocation)
-
-
-def test_update_keeps_routes_cuts_basis_and_the_best_allocation():
-    network = generate.random_geometric(80, 20.0, seed=1, p=(0.5, 0.95), channels=(1, 2), memory=(3, 6), fidelity=0.97)
-    asked = generate.requests(network, 60, seed=2, weight=(0.5, 2.0), min_fidelity=(0.7, 0.8))
-    solver = ColumnGeneration(qn.Problem(network, asked))
-    first = solver.solve()
-    routes, cuts = len(solver._master.table), len(solver._master.resources.cuts)
-    assert first.status == "optimal" and cuts > 0
-    solver.update(solver.problem.replace(requests=asked[1:]))
-    assert len(solver._master.table) > 0.9 * routes and len(solver._master.resources.cuts) > 0.5 * cuts
-    assert solver._search.value >= first.objective - 2.0 * asked[0].weight
-    assert solver._master.solve(Settings()) is not None
-    assert solver._master._highs.getInfo().simplex_iteration_count < 0.2 * routes
-
-
-def test_solving_again_costs_nothing_and_says_the_same(contract_example):
-    solver = ColumnGeneration(problem_of(contract_example))
-    one, other = solver.solve(), solver.solve()
-    assert one.objective == other.objective and one.status == other.status == "optimal"
-    assert other.trace == [] or other.trace[0][1] == one.objective
-
-
-def busy(seed=1):
-    network = generate.random_geometric(80, 20.0, seed=seed, p=(0.5, 0.95), channels=(1, 3), memory=(4, 10), swap=0.9)
-    return qn.Problem(network, generate.requests(network, 60, seed=seed, weight=(0.5, 2.0)))
-
-
-def test_stopped_at_any_time_it_can_go_on():
-    solver = ColumnGeneration(busy())
-    solver.solve(time_limit=0.0)
-    event = threading.Event()
-    event.set()
-    solver.solve(interrupted=event)
-    best = solver.solve()
-    assert best.status == "optimal"
-    solver.update(busy().replace(rules={"max_hops": 6}))
-    for settings in ({"time_limit": 0.0}, {"interrupted": event}):
-        stopped = solver.solve(**settings)
-        assert stopped.status == "time-limit" and stopped.objective > 0.9 * best.objective
-    assert solver.solve().objective == about(qn.solve(solver.problem, METHOD).objective)
-
-
-def test_an_interruption_while_branching_ends_leaves_no_false_bound(monkeypatch):
-    """The worst moment: a case has just been searched, and the problem as a whole is about to be put back."""
-    rng, restrict, hits = random.Random("C286"), Master.restrict, 0
-    monkeypatch.setattr(relaxation, "_CUT_ROUNDS", 0)
-
-    def interrupted(self, case, bonus):
-        if case == Case() and armed:
-            armed.pop()
-            raise KeyboardInterrupt
-        restrict(self, case, bonus)
-
-    monkeypatch.setattr(Master, "restrict", interrupted)
-    for document, best in priced_problems(rng, 100):
-        armed = [True]
-        solver = ColumnGeneration(problem_of(document))
-        result = solver.solve()
-        assert result.objective - CLOSE <= best <= result.bound + CLOSE, document
-        hits += not armed
-        armed.clear()
-        assert solver.solve().objective == about(best)
-        assert not solver._master.restricted
-    assert hits > 5
-
-
-def test_out_of_time_while_routes_are_listed(monkeypatch):
-    """The clock may run out where nothing has been listed."""
-    event, stopped = threading.Event(), 0
-
-    def late(*_, **__):
-        event.set()
-
-    monkeypatch.setattr(relaxation, "_CUT_ROUNDS", 0)
-    monkeypatch.setattr(branching, "_NODES", 0)
-    monkeypatch.setattr(column_generation, "listed", late)
-    for document, best in priced_problems(random.Random("late"), 60):
-        event.clear()
-        result = qn.solve(problem_of(document), METHOD, interrupted=event)
-        assert result.status == ("time-limit" if event.is_set() else "optimal") or result.objective == about(best)
-        stopped += result.status == "time-limit"
-    assert stopped > 0
-
-
-def test_update_to_another_network_is_refused(contract_example):
-    solver = ColumnGeneration(problem_of(contract_example))
-    network = generate.grid(3, 3, p=0.9)
-    with pytest.raises(SolverError, match="other nodes or links"):
-        solver.update(qn.Problem(network, generate.requests(network, 2)))
 
 
 # --- limits, and what is refused ---
