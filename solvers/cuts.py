@@ -7,9 +7,12 @@ largest z even one after the other, and every sum on the way that cuts is kept (
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import scipy.sparse as sparse
 from numba import njit
+from scipy.sparse.csgraph import connected_components
 
 _SLACK = 0.95  # resources with more left over take no part
 _STEPS = 3  # from routes that are not whole to resources that take part
@@ -18,7 +21,7 @@ _LEAST = 0.04  # violation below which a cut is not worth having, before halving
 _ROUNDS = 5  # eliminations, with routes in another order each time
 _LARGEST = 24  # resources in a cut
 _MOST = 400  # cuts in a round
-_MOST_SEEN = 20_000  # and sums that cut, in an elimination
+_MOST_SEEN, _SEEN_EACH = 20_000, 50  # and sums that cut, in an elimination, and for each resource of it
 _IN_USE = 1e-7
 _LOWEST = np.zeros(67, np.int64)  # place of a power of two, by its remainder: 2 is a primitive root of 67
 _LOWEST[[pow(2, _b, 67) for _b in range(64)]] = range(64)
@@ -44,29 +47,45 @@ def zero_half(used: sparse.csr_array, capacity: np.ndarray, z: np.ndarray, often
         tight = (rows.T @ near > 0) & (slack < _SLACK)
         near = rows @ tight > 0
     tight, routes = np.flatnonzero(tight), routes[near]
-    columns = sparse.csc_array(rows[near])
-    odd = columns[:, tight].T.toarray().astype(np.int64).astype(np.uint8) & 1
-    some = odd.any(axis=1)
-    tight, odd = tight[some], odd[some]
-    slack, right = np.maximum(slack[tight], 0.0), capacity[tight].astype(np.int64).astype(np.uint8) & 1
-    words = _words(odd)
+    odd = sparse.csr_array(rows[near][:, tight].T)
+    odd.data = odd.data % 2.0
+    odd.eliminate_zeros()
     found: dict[tuple[int, ...], float] = {}
-    rng = np.random.default_rng(0)
-    for turn in range(_ROUNDS):
-        before = len(found)
-        order = np.argsort(-(z[routes] + (0.2 * rng.random(len(routes)) if turn else 0.0)), kind="stable")
-        jitter = rng.random(len(odd))
-        sums, violation = _eliminated(words.copy(), slack.copy(), right.copy(), z[routes], order, jitter)
-        found |= {tuple(row[row >= 0].tolist()): by for row, by in zip(sums, violation.tolist())}
-        if len(found) == before:
-            break
+    for some, by in _apart(odd):
+        right = capacity[tight[some]].astype(np.int64).astype(np.uint8) & 1
+        for sums, violation in _tried(odd[some][:, by], np.maximum(slack[tight[some]], 0.0), right, z[routes[by]]):
+            found |= {tuple(some[row[row >= 0]].tolist()): each for row, each in zip(sums, violation.tolist())}
     return _spread(found, tight, often)
 
 
-def _words(bits: np.ndarray) -> np.ndarray:
-    """(N, ceil(J / 64)) rows of bits (N, J), as words of 64."""
-    padded = np.pad(bits, ((0, 0), (0, -bits.shape[1] % 64)))
-    return np.packbits(padded, axis=1, bitorder="little").view(np.uint64)
+def _apart(odd: sparse.csr_array) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The rows and columns of each part of a matrix that shares none of them with the others."""
+    both = sparse.block_array([[None, odd], [odd.T, None]], format="csr")
+    count, label = connected_components(both, directed=False)
+    order, n = np.argsort(label, kind="stable"), odd.shape[0]
+    parts = np.split(order, np.cumsum(np.bincount(label, minlength=count))[:-1])
+    return [(part[part < n], part[part >= n] - n) for part in parts if len(part) > 1]
+
+
+def _tried(odd: sparse.csr_array, slack: np.ndarray, right: np.ndarray, z: np.ndarray) -> Iterator[tuple]:
+    """Sums of rows that cut and their violations, by eliminations in another order each time while that finds more."""
+    words, rng, known = _words(odd), np.random.default_rng(0), set()
+    for turn in range(_ROUNDS):
+        order = np.argsort(-(z + (0.2 * rng.random(len(z)) if turn else 0.0)), kind="stable")
+        jitter, before = rng.random(len(slack)), len(known)
+        sums, violation = _eliminated(words.copy(), slack.copy(), right.copy(), z, order, jitter)
+        known |= {row.tobytes() for row in sums}
+        if len(known) == before:
+            break
+        yield sums, violation
+
+
+def _words(bits: sparse.csr_array) -> np.ndarray:
+    """(N, ceil(J / 64)) rows of a matrix (N, J) of bits, as words of 64."""
+    words = np.zeros((bits.shape[0], -(-bits.shape[1] // 64)), np.uint64)
+    bits = bits.tocoo()
+    np.bitwise_or.at(words, (bits.row, bits.col >> 6), np.uint64(1) << (bits.col & 63).astype(np.uint64))
+    return words
 
 
 @njit(cache=True)
@@ -78,7 +97,8 @@ def _eliminated(odd, slack, right, z, order, jitter):
     count, ones = slack.size, np.ones(slack.size)
     summed, size, weight = np.zeros((count, count // 64 + 1), np.uint64), np.ones(count), np.zeros(count)
     free = np.ones(count, np.bool_)
-    sums, violation, seen = np.full((_MOST_SEEN, _LARGEST), -1, np.int32), np.zeros(_MOST_SEEN), 0
+    most = min(_MOST_SEEN, _SEEN_EACH * count)
+    sums, violation, seen = np.full((most, _LARGEST), -1, np.int32), np.zeros(most), 0
     for i in range(count):
         summed[i, i >> 6] = np.uint64(1) << np.uint64(i & 63)
         weight[i] = _weight(odd[i], z)
