@@ -17,11 +17,15 @@ from qnroute.solvers.resources import Resources
 
 
 class Proof(NamedTuple):
-    """Bounds (K,) on the price of any route of each request at prices (R,), and for which requests they hold (K,)."""
+    """Bounds (K,) on the price of any route of each request at prices (R,), and for which requests they hold (K,).
+
+    It is `stale` if the problem has changed since.
+    """
 
     most: np.ndarray
     prices: np.ndarray
     holds: np.ndarray
+    stale: bool = False
 
     def doubtful(self, prices: np.ndarray, resources: Resources, pricer: Pricer) -> np.ndarray:
         """(K,) whether the bound may not hold at other prices, which may be those of newer cuts, too."""
@@ -43,4 +47,4 @@ class Proof(NamedTuple):
                 most[k], holds[k] = self.most[i], self.holds[i] and old.open[i]
         cheaper = pricer.cheaper_than(old)
         holds &= cheaper is not None and ~pricer.meets(cheaper | before.lost(master))
-        return Proof(most, master.prior, holds)
+        return Proof(most, master.prior, holds, stale=True)

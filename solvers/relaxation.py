@@ -189,7 +189,7 @@ class Relaxation:
                 return
             if len(new):
                 continue
-            if cuts < _CUTS_BETWEEN and self._cut(nested=False):
+            if not self._proof.stale and cuts < _CUTS_BETWEEN and self._cut(nested=False):
                 cuts += 1
                 continue
             new = self._prove()

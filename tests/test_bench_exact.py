@@ -16,7 +16,7 @@ from matplotlib.colors import to_hex
 
 import qnroute as qn
 from qnroute.benchmark import exact, figures, processes, single
-from qnroute.benchmark.cases import CASES, GROUPS, PEERS, named
+from qnroute.benchmark.cases import CASES, GROUPS, PEERS, UPDATING, named
 from qnroute.benchmark.exact import Proof
 from qnroute.benchmark.tables import shown
 from qnroute.cli import run
@@ -65,15 +65,16 @@ def pretended(monkeypatch):
 def test_every_case_has_a_group_and_known_ways_and_its_own_name():
     for name, case in CASES.items():
         assert case.name == name and case.group in GROUPS and name not in GROUPS
-        assert set(case.ways) <= set(single.WAYS) and case.description
+        assert set(case.ways) <= {*single.WAYS, UPDATING[0]} and case.description
+        assert (UPDATING[0] in case.ways) == (case.before is not None)
 
 
 def test_small_problems_of_every_kind_can_be_solved_by_every_way_of_the_case():
-    for make, ways in {(case.make, case.ways[:2]) for case in CASES.values()}:
-        problem = make(16)
-        assert problem == make(16)
-        for way in ways:
-            assert qn.solve(problem, single.WAYS[way], time_limit=20).objective > 0
+    for case in {(case.make, case.ways[:2]): case for case in CASES.values()}.values():
+        problem = case.make(24)
+        assert problem == case.make(24) and (case.before is None or problem != case.before(24))
+        for way in case.ways[:2]:
+            assert single.ready(case, way, 24, 20)(problem, 20).objective > 0
 
 
 def test_cases_by_name_and_group_in_the_order_of_the_registry():

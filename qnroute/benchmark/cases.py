@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from qnroute import generate
 from qnroute.fields import chosen
@@ -17,13 +19,16 @@ GROUPS = {
     "peers": "mid-size problems against the link-flow model: straight to HiGHS, through PuLP, through Pyomo",
     "growth": "geometric networks with as many requests as nodes, between nodes anywhere",
     "growth-near": "the same networks with requests between nodes at most five links apart",
+    "update": "a solved problem of 2000 nodes and requests that changes by 1 %: going on against solving anew",
     "selection": "link selection against HiGHS alone",
     "hard": "all links equal: nothing to tell routes apart by",
     "tiny": "seconds in all: does everything work here",
 }
 PEERS = ("column-generation", "link-flow", "pulp", "pyomo")
 SELECTING = ("exact", "highs")
+UPDATING = ("update", "column-generation")  # the first goes on from the problem before the change
 NEAR = 5  # links
+_WANTED = {"weight": (0.5, 2.0), "min_fidelity": (0.6, 0.8)}
 SIZES = (50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 MOST_FLOW = 100  # nodes of `growth` up to which the flow model is solved too: beyond, a minute finds it no answer
 
@@ -39,6 +44,7 @@ class Case:
     make: Callable[[int], Problem]
     ways: tuple[str, ...]
     usual: bool = True  # measured where no case is named
+    before: Callable[[int], Problem] | None = None  # it, as it was before a change
 
     def problem(self) -> Problem:
         """The problem itself, the same at every call."""
@@ -53,6 +59,25 @@ def pairs_far(nodes: int) -> Problem:
 def pairs_near(nodes: int) -> Problem:
     """Geometric, product objective, fidelity floors; requests join nodes at most `NEAR` links apart."""
     return _geometric(nodes, NEAR)
+
+
+def drifted(nodes: int) -> Problem:
+    """`pairs_far` with 1 % of the links up to 2 % better or worse."""
+    return _with_other_links(pairs_far(nodes), lambda p, rng: np.minimum(p * rng.uniform(0.98, 1.02, p.shape), 1.0))
+
+
+def redrawn(nodes: int) -> Problem:
+    """`pairs_far` with 1 % of the links drawn anew."""
+    return _with_other_links(pairs_far(nodes), lambda p, rng: rng.uniform(0.5, 0.95, p.shape))
+
+
+def turned_over(nodes: int) -> Problem:
+    """`pairs_far` with 1 % of the requests in the place of others."""
+    problem = pairs_far(nodes)
+    requests, few = problem.requests, max(nodes // 100, 1)
+    new = generate.requests(problem.network, few, seed=2, **_WANTED)
+    new = [replace(request, id=f"new {request.id}") for request in new]
+    return problem.replace(requests=[*requests[few:], *new])
 
 
 def regular_log(nodes: int) -> Problem:
@@ -91,11 +116,17 @@ def equal_grid(nodes: int) -> Problem:
     return Problem(network, generate.requests(network, 3 * side * side // 4, seed=1))
 
 
+def _with_other_links(problem: Problem, other: Callable[[np.ndarray, np.random.Generator], np.ndarray]) -> Problem:
+    rng, p = np.random.default_rng(2), np.array(problem.network.p)
+    some = rng.choice(len(p), max(len(p) // 100, 1), replace=False)
+    p[some] = other(p[some], rng)
+    return problem.replace(network=problem.network.replace(p=p))
+
+
 def _geometric(nodes: int, within: int | None) -> Problem:
     drawn = {"p": (0.5, 0.95), "fidelity": (0.94, 0.995), "channels": (1, 3), "memory": (4, 10), "swap": (0.85, 0.98)}
     network = generate.random_geometric(nodes, _radius(nodes, 8.0), **drawn)
-    wanted = {"weight": (0.5, 2.0), "min_fidelity": (0.6, 0.8), "within": within}
-    return Problem(network, generate.requests(network, nodes, seed=1, **wanted))
+    return Problem(network, generate.requests(network, nodes, seed=1, within=within, **_WANTED))
 
 
 def _regular(nodes: int, objective: str) -> Problem:
@@ -116,6 +147,9 @@ def _cases() -> list[Case]:
         Case("peers-pairs", "peers", "60 nodes, 240 links, 15 requests, expected-pairs", 60, regular_pairs, PEERS),
         *(_growth("growth", nodes, pairs_far, "anywhere", nodes <= 2000) for nodes in SIZES),
         *(_growth("growth-near", nodes, pairs_near, "near each other", nodes <= 500) for nodes in SIZES),
+        _update("update-drift", "links up to 2 % better or worse", drifted),
+        _update("update-redraw", "links drawn anew", redrawn),
+        _update("update-requests", "requests gone, as many new", turned_over),
         *(_selection("selection", nodes, selection, "geometric", nodes < 100_000) for nodes in (1000, 10_000, 100_000)),
         _selection("selection-regular", 10_000, selection_regular, "four links at every node", True),
         Case("hard-grid", "hard", "a 20 x 20 grid of equal links, 300 requests", 400, equal_grid, PEERS[:1]),
@@ -129,6 +163,10 @@ def _cases() -> list[Case]:
 def _growth(group: str, nodes: int, make: Callable[[int], Problem], where: str, usual: bool) -> Case:
     text = f"{nodes} nodes, {nodes} requests between nodes {where}, expected-pairs, floors"
     return Case(f"{group}-{nodes}", group, text, nodes, make, PEERS[: 2 if nodes <= MOST_FLOW else 1], usual)
+
+
+def _update(name: str, text: str, make: Callable[[int], Problem]) -> Case:
+    return Case(name, "update", f"growth-2000 with 1 % of the {text}", 2000, make, UPDATING, before=pairs_far)
 
 
 def _selection(kind: str, nodes: int, make: Callable[[int], Problem], text: str, usual: bool) -> Case:
