@@ -309,10 +309,13 @@ class Pricer:
             return new
         number = {asked: k for k, asked in enumerate(self._ends())}
         before = np.array([number.get(asked, -1) for asked in new._ends()], dtype=np.int64)
-        was = before >= 0
-        new.regions = self.regions._replace(row=np.where(was, self.regions.row[before], UNKNOWN))
+        was = np.flatnonzero(before >= 0)
+        before = before[was]
+        row = np.full(len(new.open), UNKNOWN)
+        row[was] = self.regions.row[before]
+        new.regions = self.regions._replace(row=row)
         if problem.objective.kind == self.problem.objective.kind == "expected-pairs":  # else values fall to nothing
-            new.open &= ~was | self.open[before]
+            new.open[was] &= self.open[before]
         return new
 
     def cheaper_than(self, old: Pricer) -> np.ndarray | None:

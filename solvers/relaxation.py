@@ -123,7 +123,7 @@ class Relaxation:
         pricer, master = self._pricer, self._master
         allowed, free = self.problem.most_routes.astype(float), np.zeros(len(master.resources.capacity))
         best, none = np.maximum(pricer.worth, 0.0), np.zeros(len(pricer.worth))
-        self._seen(self._search.bounded(float(allowed @ best)))
+        self._bound_at_once()
         for part in np.array_split(np.arange(len(none)), max(-(-len(none) // _PART), 1)):
             priced = self._priced(free, none, FOLLOWED, part)
             if priced is None:
@@ -136,8 +136,13 @@ class Relaxation:
         pricer.explore(self._settings)
         self._solve_master()
 
+    def _bound_at_once(self) -> None:
+        worth = np.maximum(self._pricer.worth, 0.0)  # as if every request had a perfect route
+        self._seen(self._search.bounded(float(self.problem.most_routes @ worth)))
+
     def _resume(self) -> None:
         """The relaxation over the routes that are known already."""
+        self._bound_at_once()
         self._pricer.explore(self._settings)
         self._solve_master()
         self._rounded()

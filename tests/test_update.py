@@ -150,6 +150,15 @@ def test_out_of_time_while_routes_are_listed(monkeypatch):
     assert stopped > 0
 
 
+def test_updated_before_it_is_solved_and_when_nobody_asks():
+    problem = busy()
+    solver = ColumnGeneration(problem.replace(requests=problem.requests[:9]))
+    for other in (problem, problem.replace(requests=[]), problem.replace(requests=problem.requests[3:12]), problem):
+        solver.update(other)
+        result = solver.solve()
+        assert result.status == "optimal" and result.objective == about(qn.solve(other, METHOD).objective)
+
+
 def test_update_to_another_network_is_refused(contract_example):
     solver = ColumnGeneration(problem_of(contract_example))
     network = generate.grid(3, 3, p=0.9)
