@@ -315,7 +315,8 @@ class Pricer:
         row[was] = self.regions.row[before]
         new.regions = self.regions._replace(row=row)
         if problem.objective.kind == self.problem.objective.kind == "expected-pairs":  # else values fall to nothing
-            new.open[was] &= self.open[before]
+            able = can_end(self.problem, self.problem.sources, self.problem.targets)
+            new.open[was] &= (self.open | ~able)[before]
         return new
 
     def cheaper_than(self, old: Pricer) -> np.ndarray | None:

@@ -88,7 +88,7 @@ def branched(relaxation: Relaxation) -> Search:
             if found.closed(relaxation.goal) or not split(found.bound, case):
                 least = max(least, found.bound)
     finally:
-        relaxation.everywhere(root)
+        relaxation.everywhere()
     return relaxation.search.bounded(max([least, relaxation.search.value, *(-each[0] for each in waiting)]))
 
 

@@ -25,7 +25,7 @@ from qnroute.problem import Problem
 from qnroute.result import Result
 from qnroute.routes import RouteTable, table_of
 from qnroute.settings import MAX_ROUTES, MOST_PACKED, Answer, Point, Settings
-from qnroute.solvers.branching import Case, branched
+from qnroute.solvers.branching import branched
 from qnroute.solvers.highs import solve_matrix
 from qnroute.solvers.listing import listed
 from qnroute.solvers.master import packing
@@ -69,6 +69,7 @@ class ColumnGeneration(Relaxation):
             raise SolverError(f"{NAME}: is for allocations, and not for link-sum: link-sum rewards detours; use exact")
         super().__init__(problem, workers or len(os.sched_getaffinity(0)))
         self._options = {"workers": workers, "threads": threads, "max_routes": max_routes}
+        self._torn = False  # whether a Ctrl-C may have left anything half done
 
     def solve(self, **common: Any) -> Result:
         """A checked answer, from where the last one ended; `common` are the settings of `qnroute.solve`."""
@@ -87,9 +88,12 @@ class ColumnGeneration(Relaxation):
             The problem has other nodes or links; make a new solver.
         """
         kept = self._search.allocation
+        if self._torn:
+            self._mend()
+        self._torn = True
         self._renew(problem)
-        self._search = Search(Allocation(), 0.0)
         self._take(self._of(kept))
+        self._torn = False
 
     def _of(self, kept: Allocation) -> np.ndarray:
         """The routes known that an allocation uses, the most valuable ones first."""
@@ -103,16 +107,18 @@ class ColumnGeneration(Relaxation):
 
     def run(self, settings: Settings) -> Search:
         """The search as far as settings allow; interrupted at any point it keeps what it has."""
-        self._begin(settings)
         try:
+            if self._torn:
+                self._mend()
+            self._torn = True
+            self._begin(settings)
             self._run()
+            self._torn = False
         except KeyboardInterrupt:  # a second Ctrl-C: what is proven stays proven
-            self._search = replace(self._search, stopped="interrupted")
+            self._search = replace(self._of_all(), stopped="interrupted")
         return self._search
 
     def _run(self) -> None:
-        if self._master.restricted:  # the last run was interrupted twice
-            self._master.restrict(Case(), 0.0)
         if len(self._master.table):
             self._resume()
         else:

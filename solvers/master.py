@@ -57,7 +57,6 @@ class Master:
         self._known: set[tuple[int, bytes]] = set()
         self.closed, self.bonus = np.zeros(len(problem.requests), dtype=bool), np.zeros(len(problem.requests))
         self._barred = np.zeros(0, np.int64)  # routes that do not fit the case
-        self._unsure = False  # whether HiGHS may know another case
         count = len(self.resources.capacity)
         self._row = np.full(count, -1, np.int32)  # of each resource, where it has one
         self._column = np.zeros(0, np.int32)  # of each route
@@ -161,28 +160,22 @@ class Master:
         self._prior = prior
         self._highs.setOptionValue("simplex_strategy", _PRIMAL)  # the basis stays primal feasible
 
-    @property
-    def restricted(self) -> bool:
-        """Whether it keeps to a case, or to part of one, if setting it was interrupted."""
-        return bool(self._unsure or self.closed.any() or self.bonus.any() or len(self._barred))
-
     def restrict(self, case: Case, bonus: float) -> None:
         """Keep to a case; routes of requests that it serves are worth a bonus more, less which the value counts."""
         start, allowed, table = self.resources.requests.start, self.problem.most_routes, self.table
         closed, more = np.zeros_like(self.closed), np.zeros_like(self.bonus)
         closed[list(case.out)], more[list(case.served)] = True, bonus
         barred = ~case.allows(table)
-        again, self._unsure = self._unsure, True  # all is said again if the last time was interrupted
-        for k in np.flatnonzero((closed != self.closed) | again).tolist():
+        for k in np.flatnonzero(closed != self.closed).tolist():
             most = 0.0 if closed[k] else float(allowed[k])
             self._highs.changeRowBounds(int(self._row[start + k]), -highspy.kHighsInf, most)
-        for j in np.flatnonzero((more != self.bonus)[table.request] | again).tolist():
+        for j in np.flatnonzero((more != self.bonus)[table.request]).tolist():
             self._highs.changeColCost(int(self._column[j]), (table.value[j] + more[table.request[j]]) / self._scale)
         was = np.zeros(len(table), dtype=bool)
         was[self._barred] = True
-        for j in np.flatnonzero((barred != was) | again).tolist():
+        for j in np.flatnonzero(barred != was).tolist():
             self._highs.changeColBounds(int(self._column[j]), 0.0, 0.0 if barred[j] else highspy.kHighsInf)
-        self.closed, self.bonus, self._barred, self._unsure = closed, more, np.flatnonzero(barred), False
+        self.closed, self.bonus, self._barred = closed, more, np.flatnonzero(barred)
         self._highs.setOptionValue("simplex_strategy", _DUAL)
 
     def cut(self, z: np.ndarray, *, nested: bool) -> int:
@@ -238,8 +231,9 @@ class Master:
         cheaper = self.resources.cheaper((place < 0) & (self._prior > 0.0))
         asking = np.zeros(len(new.problem.requests), dtype=bool)
         number = place[self.resources.requests] - new.resources.requests.start
-        asking[number[number >= 0]] = cheaper[-len(number) :][number >= 0]
-        return np.concatenate([cheaper[: len(cheaper) - len(number)], asking])
+        others = len(cheaper) - len(number)
+        asking[number[number >= 0]] = cheaper[others:][number >= 0]
+        return np.concatenate([cheaper[:others], asking])
 
     def _places(self, new: Master) -> np.ndarray:
         """The number in a renewed master of each resource and cut here; -1 where it has gone or has no limit there."""

@@ -19,7 +19,7 @@ from qnroute.solvers.resources import Resources
 class Proof(NamedTuple):
     """Bounds (K,) on the price of any route of each request at prices (R,), and for which requests they hold (K,).
 
-    It is `stale` if the problem has changed since.
+    The prices are those that the master stays near, but for requests; it is `stale` if the problem has changed since.
     """
 
     most: np.ndarray

@@ -62,14 +62,25 @@ class Relaxation:
         self._search = Search(Allocation(), 0.0)
         self._proof: Proof | None = None
         self._case, self._elsewhere = Case(), None  # what is searched, and the bound of all if that is not all
+        self._aside: Search | None = None  # the search of all, while some is searched
         self._begin(Settings())
 
     def _renew(self, problem: Problem) -> None:
         """Go on with another problem on the same nodes and links, with all that still holds."""
         was = self._pricer, self._master
-        self._pricer, self._master = now = self._pricer.renewed(problem), self._master.renewed(problem)
-        self._proof = self._proof and self._proof.renewed(problem, was, now)
-        self.problem = problem
+        now = self._pricer.renewed(problem), self._master.renewed(problem)
+        proof = self._proof and self._proof.renewed(problem, was, now)
+        search = Search(Allocation(), 0.0)
+        self.problem, (self._pricer, self._master), self._proof, self._search = problem, now, proof, search
+
+    def _mend(self) -> None:
+        """Go on from the routes, the best allocation and the bound alone, where a Ctrl-C may have come at any point."""
+        routes = self._master.table
+        master = Master(self.problem)
+        master.add(routes.request, routes.nodes, routes.indptr)
+        search = replace(self._of_all(), best=None, prices=None, weak=np.inf)
+        self._master, self._proof, self._search, self._aside = master, None, search, None
+        self._case, self._elsewhere, self._relaxed = Case(), None, None
 
     def _begin(self, settings: Settings) -> None:
         self._settings, self._goal, self._relaxed = settings, max(settings.gap, PROVEN / 2), None
@@ -94,6 +105,7 @@ class Relaxation:
 
         The best allocation found stays.
         """
+        self._aside = self._aside or self._search
         self._case, self._elsewhere = case, elsewhere
         self._master.restrict(case, float(self._pricer.worth.max()))
         self._search = replace(self._search, bound=np.inf, weak=np.inf, best=None, prices=None)
@@ -102,12 +114,17 @@ class Relaxation:
         self._repair()
         return None if self._search.stopped or self._relaxed is None else self._search.bounded(bound)
 
-    def everywhere(self, search: Search) -> None:
-        """Go on with all allocations, and the bound of that search."""
-        now = self._search  # put back before anything else, as a Ctrl-C may come at any point
-        self._search = replace(search, allocation=now.allocation, value=now.value, trace=now.trace, stopped=now.stopped)
+    def everywhere(self) -> None:
+        """Go on with all allocations, and the bound that was known of them before."""
+        self._search, self._aside = self._of_all(), None
         self._case, self._relaxed, self._elsewhere = Case(), None, None
         self._master.restrict(self._case, 0.0)
+
+    def _of_all(self) -> Search:
+        """The search of all allocations, with what was found where only some were searched."""
+        now = self._search
+        found = {"allocation": now.allocation, "value": now.value, "trace": now.trace, "stopped": now.stopped}
+        return replace(self._aside or now, **found)
 
     def _going(self) -> bool:
         """Whether there is time, and a gap to close."""
@@ -293,8 +310,9 @@ class Relaxation:
         self._bound(most, prices)
         unknown = self._master.closed.copy()
         unknown[self._case.choosy] = True  # of some routes only
-        self._proof = Proof(np.where(unknown, np.inf, most), prices, ~unknown)
+        self._proof = None  # it is kept only with the prices that the relaxation stays near
         self._master.stay(prices)
+        self._proof = Proof(np.where(unknown, np.inf, most), prices, ~unknown)
 
     def _settled(self, share: float = _SETTLED) -> bool:
         """Whether the bound is so near to the relaxation that pricing more would hardly lower it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 
@@ -22,6 +23,7 @@ from qnroute.solvers import branching, column_generation, relaxation
 from qnroute.solvers.branching import Case
 from qnroute.solvers.column_generation import ColumnGeneration
 from qnroute.solvers.master import Master
+from qnroute.solvers.proof import Proof
 from qnroute.solvers.resources import Resources
 
 CLOSE = 1e-7
@@ -108,6 +110,56 @@ def test_stopped_at_any_time_it_can_go_on():
     assert solver.solve().objective == about(qn.solve(solver.problem, METHOD).objective)
 
 
+def test_a_node_that_is_given_memory_can_end_routes():
+    network = generate.grid(2, 2, p=0.9)
+    first, second, *others = network.node_ids
+    asked = [qn.Request("a", first, second), qn.Request("b", *others)]
+    solver = ColumnGeneration(qn.Problem(network.replace(memory=[0, 4, 4, 4]), asked))
+    assert solver.solve().objective == about(0.9)
+    solver.update(qn.Problem(network.replace(memory=[1, 4, 4, 4]), asked))
+    assert solver.solve().objective == about(1.8)
+
+
+@pytest.mark.parametrize(
+    "where", [(Master, "stay"), (Master, "_append"), (Master, "_take"), (Master, "restrict"),
+              (relaxation.Relaxation, "everywhere"), (relaxation.Relaxation, "_proven"), (Proof, "renewed"),
+              (ColumnGeneration, "_of"), (Resources, "add_cuts")],
+    ids=lambda where: where[1],
+)  # fmt: skip
+def test_a_second_interruption_anywhere_leaves_no_false_bound(where, monkeypatch):
+    rng, whole, hits = random.Random(f"torn {where[1]}"), getattr(*where), 0
+
+    def torn(*given, **how):
+        if not armed:
+            return whole(*given, **how)
+        armed.pop()
+        if not armed and rng.random() < 0.5:
+            whole(*given, **how)
+        if not armed:
+            raise KeyboardInterrupt
+        return whole(*given, **how)
+
+    monkeypatch.setattr(*where, torn)
+    monkeypatch.setattr(relaxation, "_CUT_ROUNDS", rng.choice((0, 1)))
+    for document, best in priced_problems(rng, 40):
+        problem, armed = problem_of(document), []
+        other = changed_a_little(rng, problem)
+        solver = ColumnGeneration(problem, workers=1)
+        armed += [True] * rng.randint(1, 3)
+        result = solver.solve()
+        assert result.objective - CLOSE <= best <= solver.search.bound + CLOSE, document
+        for now in rng.choice(((problem, other), (other,))):
+            if now is other:
+                with contextlib.suppress(KeyboardInterrupt):
+                    solver.update(other)
+            hits += not armed
+            armed.clear()
+            if now is other:
+                solver.update(other)
+            assert solver.solve().objective == about(qn.solve(now, "path-packing").objective)
+    assert hits > 3
+
+
 def test_an_interruption_while_branching_ends_leaves_no_false_bound(monkeypatch):
     """The worst moment: a case has just been searched, and the problem as a whole is about to be put back."""
     rng, restrict, hits = random.Random("C286"), Master.restrict, 0
@@ -128,7 +180,7 @@ def test_an_interruption_while_branching_ends_leaves_no_false_bound(monkeypatch)
         hits += not armed
         armed.clear()
         assert solver.solve().objective == about(best)
-        assert not solver._master.restricted
+        assert not solver._master.closed.any() and not solver._master.bonus.any()
     assert hits > 5
 
 

@@ -47,7 +47,7 @@ def measured(case: Case, way: str, time_limit: float) -> dict[str, Any]:
     """Everything about one run, ready for JSON."""
     with contextlib.suppress(QnrouteError):
         ready(case, way, _WARM, _WARM_S)(case.make(_WARM), _WARM_S)
-    problem, solved = case.problem(), ready(case, way, case.nodes, None)
+    problem = case.problem()
     about = {
         "nodes": problem.network.n_nodes,
         "links": problem.network.n_links,
@@ -56,6 +56,8 @@ def measured(case: Case, way: str, time_limit: float) -> dict[str, Any]:
     }
     cpu, wall = time.process_time(), time.perf_counter()
     try:
+        solved = ready(case, way, case.nodes, time_limit)
+        cpu, wall = time.process_time(), time.perf_counter()
         found = _figures(solved(problem, time_limit))
     except NoAnswer:
         found = {"status": "no-answer"}
@@ -67,7 +69,7 @@ def measured(case: Case, way: str, time_limit: float) -> dict[str, Any]:
     return {**about, "reachable": reachable(problem), **found, **cost}
 
 
-def ready(case: Case, way: str, nodes: int, time_limit: float | None) -> Callable[[Problem, float], Result]:
+def ready(case: Case, way: str, nodes: int, time_limit: float) -> Callable[[Problem, float], Result]:
     """What solves a problem in a time; to go on from the one before a change, that is solved first."""
     if way != UPDATING[0]:
         return lambda problem, limit: solve(problem, WAYS[way], time_limit=limit)
