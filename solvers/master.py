@@ -47,6 +47,7 @@ class Master:
     ----------
     table, used : the routes and (J, R) what they use
     closed, bonus : (K,) requests that get no route, and what routes of others are worth beyond their value
+    prior : (R,) prices told to stay near to, at which a little of each resource can be sold; 0 for requests
     """
 
     def __init__(self, problem: Problem):
@@ -60,8 +61,8 @@ class Master:
         count = len(self.resources.capacity)
         self._row = np.full(count, -1, np.int32)  # of each resource, where it has one
         self._column = np.zeros(0, np.int32)  # of each route
-        self._sale = np.full(count, -1, np.int32)  # and of selling a resource, where it can be sold
-        self._prior = np.zeros(count)  # at this price
+        self._sale = np.full(count, -1, np.int32)  # and of selling each resource, where it can be sold
+        self.prior = np.zeros(count)
         self._scale = 2.0 ** np.floor(np.log2(max(float(problem.weights.max(initial=0.0)), 1e-300)))
         if problem.objective.kind == "log-success":
             self._scale *= max(abs(problem.objective.serve_reward), 1.0)
@@ -131,16 +132,11 @@ class Master:
         price = np.zeros(len(self._row))
         bound = self._row >= 0
         price[bound] = np.maximum(np.array(solution.row_dual)[self._row[bound]] * self._scale, 0.0)
-        same = np.abs(price - self._prior) <= _SAME * self._scale
-        price[same] = self._prior[same]
+        same = np.abs(price - self.prior) <= _SAME * self._scale
+        price[same] = self.prior[same]
         paid, right = price > 0.0, self.resources.capacity.copy()
         right[self.resources.requests][self.closed] = 0.0
         return Relaxed(float(price[paid] @ right[paid]) - self.bonus.sum(), z, price)
-
-    @property
-    def prior(self) -> np.ndarray:
-        """(R,) the prices told to stay near to; 0 for requests."""
-        return self._prior
 
     def stay(self, prices: np.ndarray) -> None:
         """Of all optimal prices find those that hardly fall below these, (R,) or fewer for cuts that are newer."""
@@ -155,9 +151,9 @@ class Master:
             np.ones(len(new)),
         )  # fmt: skip
         self._sale[new] = first + each
-        changed = np.flatnonzero(prior != self._prior)
+        changed = np.flatnonzero(prior != self.prior)
         self._highs.changeColsCost(len(changed), self._sale[changed], prior[changed] / self._scale)
-        self._prior = prior
+        self.prior = prior
         self._highs.setOptionValue("simplex_strategy", _PRIMAL)  # the basis stays primal feasible
 
     def restrict(self, case: Case, bonus: float) -> None:
@@ -193,7 +189,7 @@ class Master:
             self.used = self.resources.with_cuts(self.used)
             none = np.full(len(summed), -1, np.int32)
             self._row, self._sale = np.concatenate([self._row, none]), np.concatenate([self._sale, none])
-            self._prior = np.concatenate([self._prior, np.zeros(len(summed))])
+            self.prior = np.concatenate([self.prior, np.zeros(len(summed))])
 
     def renewed(self, problem: Problem) -> Master:
         """A master for another problem on the same nodes and links: routes still allowed, cuts and the basis are kept.
@@ -220,7 +216,7 @@ class Master:
         rows = place[self._row >= 0]
         new._add_rows(np.unique(rows[(rows >= 0) & (new._row[rows] < 0)]))
         kept, prior = place >= 0, np.zeros(len(new._row))
-        prior[place[kept]] = self._prior[kept]
+        prior[place[kept]] = self.prior[kept]
         new.stay(prior)
         new._start_from(self, place, origin)
         return new
@@ -228,7 +224,7 @@ class Master:
     def lost(self, new: Master) -> np.ndarray:
         """(places,) of a renewed master that may cost less there because resources or cuts priced here are gone."""
         place = self._places(new)
-        cheaper = self.resources.cheaper((place < 0) & (self._prior > 0.0))
+        cheaper = self.resources.cheaper((place < 0) & (self.prior > 0.0))
         asking = np.zeros(len(new.problem.requests), dtype=bool)
         number = place[self.resources.requests] - new.resources.requests.start
         others = len(cheaper) - len(number)

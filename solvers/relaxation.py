@@ -154,7 +154,8 @@ class Relaxation:
         self._solve_master()
 
     def _bound_at_once(self) -> None:
-        worth = np.maximum(self._pricer.worth, 0.0)  # as if every request had a perfect route
+        """A bound before anything is solved: as if every request had perfect routes."""
+        worth = np.maximum(self._pricer.worth, 0.0)
         self._seen(self._search.bounded(float(self.problem.most_routes @ worth)))
 
     def _resume(self) -> None:
@@ -202,10 +203,10 @@ class Relaxation:
         """Price routes until none improves the relaxation, and cut it as long as that pays."""
         if self._going() and self._relaxed is not None and self._proof is None:
             self._approach()
-        cuts, before, since, seen = 0, np.inf, None, None
-        while self._going() and self._relaxed is not None and self._proof is not None:
-            if since is not self._proof:
-                since, seen = self._proof, self._proof.most.copy()  # the most a route was worth when last looked for
+        if self._proof is None:
+            return
+        cuts, before, seen = 0, np.inf, self._proof.most.copy()  # the most a route was worth when last looked for
+        while self._going() and self._relaxed is not None:
             new = self._improve(BEST, self._asked_less(seen), seen)
             if new is None:
                 return
@@ -217,6 +218,7 @@ class Relaxation:
             new = self._prove()
             if new is None:
                 return
+            seen = self._proof.most.copy()
             if len(new) and not self._settled():
                 continue
             if before - self._search.bound < _PAYS * (self._search.bound - self._search.value):
