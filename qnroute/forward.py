@@ -27,7 +27,7 @@ def _promise(asked, left, slope, floor, v, cost, paid):
         return floor
     bound = best - paid - left[PAID, v]
     if slope > 0.0:  # a convex fall is highest above a line at its ends
-        curve = max(best + slope * left[COST, v], least + slope * (cost_at(asked, least) - cost))
+        curve = max(best + slope * left[COST, v], max(least, 0.0) + slope * (cost_at(asked, least) - cost))
         bound = min(bound, curve - left[MIXED, v] - paid)
     return bound
 

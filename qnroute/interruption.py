@@ -32,3 +32,12 @@ def noted(interrupted: threading.Event) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def came_of_interrupt(error: BaseException | None) -> bool:
+    """Whether a Ctrl-C lies behind an error: compiled code and imports wrap it in errors of their own."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -22,7 +22,7 @@ from qnroute.forward import grow
 from qnroute.labels import forget_labels, put, room_for_labels
 from qnroute.parity import marked, overlooked
 from qnroute.problem import Problem
-from qnroute.regions import UNKNOWN, explored, no_regions, with_rows
+from qnroute.regions import NOWHERE, UNKNOWN, explored, no_regions, with_rows
 from qnroute.routes import can_end
 from qnroute.settings import Settings
 
@@ -268,13 +268,15 @@ class Pricer:
 
     def explore(self, settings: Settings) -> None:
         """Remember where routes of each request can pass, as far as that fits in memory linear in the network."""
-        if self.problem.rules.max_hops is None and not self.noise[self.open].min(initial=np.inf) < np.inf:
+        able = can_end(self.problem, self.problem.sources, self.problem.targets)
+        if self.problem.rules.max_hops is None and not self.noise[able].min(initial=np.inf) < np.inf:
             return
-        stop, unknown = np.zeros(1, np.uint8), np.flatnonzero(self.open & (self.regions.row == UNKNOWN))
+        stop, unknown = np.zeros(1, np.uint8), np.flatnonzero(able & (self.regions.row == UNKNOWN))
         linear = self.graph.indptr.size + self.graph.link_cost.size + len(self.worth)
         most = max(_REMEMBERED * linear // max(int(self.open.sum()), 1), 1)
         if parts := self._on_all_cores(self._explored, unknown, (most, stop), settings, stop):
             self.regions = with_rows(self.regions, unknown, parts)
+            self.open &= self.regions.row != NOWHERE
 
     def _explored(self, chunk: np.ndarray, most: int, stop: np.ndarray):
         asked = (chunk, self.problem.sources[chunk], self.problem.targets[chunk], self.noise[chunk])
@@ -314,9 +316,7 @@ class Pricer:
         row = np.full(len(new.open), UNKNOWN)
         row[was] = self.regions.row[before]
         new.regions = self.regions._replace(row=row)
-        if problem.objective.kind == self.problem.objective.kind == "expected-pairs":  # else values fall to nothing
-            able = can_end(self.problem, self.problem.sources, self.problem.targets)
-            new.open[was] &= (self.open | ~able)[before]
+        new.open &= row != NOWHERE
         return new
 
     def cheaper_than(self, old: Pricer) -> np.ndarray | None:

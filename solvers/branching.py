@@ -24,10 +24,16 @@ _NODES = 200  # relaxations at most
 _TRIED = 20  # after so many each time
 _PAYS = 0.05  # this share of the gap must have closed
 _IN_PART = 1e-6
+_TRIALS = 10  # requests tried each time
+_FIRST_TRIALS = 30  # and at first
+_LITTLE = 1e-6  # of the gap: what a case closes at least, when both are weighed
 
 
 class Case(NamedTuple):
-    """Some of all allocations: requests that are left out, or served, and requests with links to avoid, or to take."""
+    """Some of all allocations: requests that are left out, or served, and requests with links to avoid, or to take.
+
+    A request that is served gets a bonus for each time that it is named.
+    """
 
     out: tuple[int, ...] = ()
     served: tuple[int, ...] = ()
@@ -56,10 +62,11 @@ def branched(relaxation: Relaxation) -> Search:
     """The search with the bound and the allocation that branching leads to."""
     root, order, least = relaxation.search, itertools.count(), relaxation.search.value
     waiting: list[tuple[float, int, Case]] = []
+    tried: dict[int, float] = {}
 
     def split(bound: float, case: Case) -> bool:
-        """Put both halves of a case on the heap; whether there are any."""
-        halves = _halves(relaxation, case)
+        """Put the parts of a case on the heap; whether there are any."""
+        halves = _halves(relaxation, case, tried)
         for half in halves:
             heapq.heappush(waiting, (-bound, next(order), half))
         return bool(halves)
@@ -92,17 +99,21 @@ def branched(relaxation: Relaxation) -> Search:
     return relaxation.search.bounded(max([least, relaxation.search.value, *(-each[0] for each in waiting)]))
 
 
-def _halves(relaxation: Relaxation, case: Case) -> tuple[Case, ...]:
-    """Two cases that together are this one, both without the relaxation at hand; none if that is whole."""
+def _halves(relaxation: Relaxation, case: Case, tried: dict[int, float]) -> tuple[Case, ...]:
+    """Cases that together are this one, all without the relaxation at hand; none if that is whole."""
     table, z = relaxation.fractions()
     single = relaxation.problem.most_routes[table.request] == 1
     part = np.flatnonzero(single & (np.abs(z - np.rint(z)) > _IN_PART))
     count = len(relaxation.problem.requests)
-    served, worth = (np.bincount(table.request[part], weights, count) for weights in (z[part], (z * table.value)[part]))
+    served, worth = (np.bincount(table.request, weights, count) for weights in (z, z * table.value))
+    for k in case.served:
+        if served[k] < 1.0 - _IN_PART:
+            return (case._replace(served=(*case.served, *case.served.count(k) * (k,))),)
     some = np.unique(table.request[part])
     unsure = some[served[some] < 1.0 - _IN_PART]
     if len(unsure):
-        k = int(unsure[np.lexsort((-worth[unsure], np.round(np.abs(served[unsure] - 0.5), 3)))[0]])
+        order = np.argsort(-np.minimum(1.0, 1.0 / served[unsure] - 1.0) * worth[unsure], kind="stable")
+        k = _chosen(relaxation, unsure[order].tolist(), tried)
         return case._replace(out=(*case.out, k)), case._replace(served=(*case.served, k))
     some = some[np.bincount(table.request[part], minlength=count)[some] > 1]
     if not len(some):
@@ -113,3 +124,19 @@ def _halves(relaxation: Relaxation, case: Case) -> tuple[Case, ...]:
     route, link, _ = table.steps
     e = int(next(e for e in link[route == one] if e not in set(link[route == other].tolist())))
     return case._replace(avoid=(*case.avoid, (k, e))), case._replace(take=(*case.take, (k, e)))
+
+
+def _chosen(relaxation: Relaxation, unsure: list[int], tried: dict[int, float]) -> int:
+    """The request for which both cases close most of the gap, as far as `tried`: their product, when last looked at."""
+    table, z = relaxation.fractions()
+    value = float(z @ table.value)
+    room = max(value - relaxation.search.value, np.finfo(float).tiny)
+    known = sorted((k for k in unsure if k in tried), key=lambda k: -tried[k])[: _TRIALS // 2]
+    new = [k for k in unsure if k not in tried]
+    some = (known + new)[: _TRIALS if tried else _FIRST_TRIALS]
+    for k in some:
+        found = relaxation.tried(k)
+        if found is None:
+            break
+        tried[k] = float(np.prod(np.clip((value - found) / room, _LITTLE, 1.0)))
+    return max(some, key=lambda k: tried.get(k, 0.0))

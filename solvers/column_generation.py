@@ -19,6 +19,7 @@ import numpy as np
 
 from qnroute.allocation import Allocation
 from qnroute.errors import SolverError
+from qnroute.interruption import came_of_interrupt
 from qnroute.methods import method, solve_with
 from qnroute.pricing import BEST
 from qnroute.problem import Problem
@@ -30,7 +31,7 @@ from qnroute.solvers.highs import solve_matrix
 from qnroute.solvers.listing import listed
 from qnroute.solvers.master import packing
 from qnroute.solvers.relaxation import ROUNDING, Relaxation
-from qnroute.solvers.search import Search
+from qnroute.solvers.search import Search, within
 
 NAME = "column-generation"
 _STEPS = (1 / 64, 1 / 8, 1.0)  # shares of the room within which routes are listed, one after the other
@@ -114,7 +115,9 @@ class ColumnGeneration(Relaxation):
             self._begin(settings)
             self._run()
             self._torn = False
-        except KeyboardInterrupt:  # a second Ctrl-C: what is proven stays proven
+        except BaseException as error:  # a second Ctrl-C: what is proven stays proven
+            if not came_of_interrupt(error):
+                raise
             self._search = replace(self._of_all(), stopped="interrupted")
         return self._search
 
@@ -145,7 +148,7 @@ class ColumnGeneration(Relaxation):
         start = self._search
 
         def seen(seconds: float, objective: float | None, _: float | None) -> Point:
-            return seconds, max(start.value, objective or 0.0), start.bound
+            return within(start.value, start.bound)(seconds, objective, None)
 
         resources = self._master.resources
         program = packing(table, resources.used(table), resources.capacity)

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from qnroute.interruption import came_of_interrupt
 from qnroute.models.link_flow import LinkFlow, copies
 from qnroute.problem import Problem
 from qnroute.result import PROVEN
-from qnroute.settings import MAX_ROUTES, Answer, Point, Settings
+from qnroute.settings import MAX_ROUTES, Answer, Settings
 from qnroute.solvers.column_generation import ColumnGeneration
 from qnroute.solvers.highs import solve_matrix
 from qnroute.solvers.link_selection import select_links
 from qnroute.solvers.packing import pack
-from qnroute.solvers.search import Search
+from qnroute.solvers.search import Search, within
 
 FLOW_COLUMNS = {"expected-pairs": 20_000, "log-success": 400_000, "link-sum": 20_000}  # largest LinkFlow tried
 
@@ -46,7 +47,9 @@ def exact(
         return replace(search, open="").answer()
     try:
         return _by_flow(problem, settings, search, threads).answer()
-    except KeyboardInterrupt:  # a second Ctrl-C: what is proven stays proven
+    except BaseException as error:  # a second Ctrl-C: what is proven stays proven
+        if not came_of_interrupt(error):
+            raise
         return replace(search, stopped="interrupted").answer()
 
 
@@ -58,10 +61,7 @@ def _by_flow(problem: Problem, settings: Settings, search: Search, threads: int)
         more = f"{search.open}, and a flow model would need {columns:,} columns (at most {most:,})"
         return replace(search, open=more)
     model = LinkFlow(problem)
-
-    def seen(seconds: float, objective: float | None, bound: float | None) -> Point:
-        return seconds, max(search.value, objective or 0.0), min(search.bound, float("inf") if bound is None else bound)
-
+    seen = within(search.value, search.bound)
     outcome = solve_matrix(model.matrix, settings.through(seen), threads=threads)
     search = replace(search, trace=[*search.trace, *(seen(*point) for point in outcome.trace)], open="")
     if outcome.values is not None:

@@ -25,13 +25,11 @@ RELIABLE = {
     "primal_feasibility_tolerance": _TIGHT,
     "dual_feasibility_tolerance": 1e-10,  # the least HiGHS takes: values may be a billion times smaller than others
     "presolve_rule_off": _AGGREGATOR,
+    "mip_allow_restart": False,  # after a restart HiGHS 1.12 to 1.15.1 may call optimal what is not
     "mip_abs_gap": 0.0,
 }
 _WIDE = 7.0  # powers of ten between the largest and the smallest cost up to which HiGHS sees them all
-_SWAMPED, _DENSE = (
-    500_000,
-    12,
-)  # coefficients in all, and per column, from where presolve takes minutes that no limit ends
+_SWAMPED, _DENSE = 500_000, 12  # coefficients in all, and a column: from there presolve takes minutes past any limit
 CLOSED = 1e-7  # relative gap asked of HiGHS by default, inside what the contract calls proven
 
 
@@ -70,7 +68,7 @@ def solve_matrix(matrix: Matrix, settings: Settings, *, threads: int = 1) -> Out
     forget_threads()
     _set(highs, "threads", threads)
     trace: Trace = []
-    _watch(highs, settings, cost_scale(matrix), trace)
+    _watch(highs, settings, matrix, trace)
     run(highs, settings)
     return outcome_of(highs, matrix, settings, trace=trace)
 
@@ -131,16 +129,15 @@ def _set(highs: highspy.Highs, option: str, value: bool | int | float | str) -> 
         raise SolverError(f"HiGHS refused {option} = {value}")
 
 
-def _watch(highs: highspy.Highs, settings: Settings, scale: float, trace: Trace) -> None:
+def _watch(highs: highspy.Highs, settings: Settings, matrix: Matrix, trace: Trace) -> None:
     """Keep the trace and pass it on as progress."""
+    scale, allowance = cost_scale(matrix), slack(matrix)
 
     def seen(event) -> None:
         objective, bound = event.data_out.mip_primal_bound, event.data_out.mip_dual_bound
-        point = (
-            settings.elapsed(),
-            objective * scale if abs(objective) < highspy.kHighsInf else None,
-            bound * scale if abs(bound) < highspy.kHighsInf else None,
-        )
+        value = objective * scale if abs(objective) < highspy.kHighsInf else None
+        most = bound * scale + allowance if abs(bound) < highspy.kHighsInf else None
+        point = settings.elapsed(), value, most if most is None or value is None else max(most, value)
         if not trace or point[1:] != trace[-1][1:]:
             trace.append(point)
         if settings.progress is not None:
@@ -152,9 +149,9 @@ def _watch(highs: highspy.Highs, settings: Settings, scale: float, trace: Trace)
 
 def run(highs: highspy.Highs, settings: Settings) -> None:
     """Run a program in which all zero is feasible; again without presolve, where that calls it infeasible."""
-    _run_once(highs, settings)
+    run_once(highs, settings)
     if refuted(highs):
-        _run_once(highs, settings)
+        run_once(highs, settings)
 
 
 def refuted(highs: highspy.Highs) -> bool:
@@ -166,8 +163,8 @@ def refuted(highs: highspy.Highs) -> bool:
     return True
 
 
-def _run_once(highs: highspy.Highs, settings: Settings) -> None:
-    """Run in a thread of its own, so that an interruption can reach it."""
+def run_once(highs: highspy.Highs, settings: Settings) -> None:
+    """Run in a thread of its own, so that a Ctrl-C can reach it."""
     remaining = settings.remaining()
     _set(highs, "time_limit", highs.getRunTime() + remaining if math.isfinite(remaining) else math.inf)
     highs.HandleUserInterrupt = True

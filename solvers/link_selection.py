@@ -22,9 +22,10 @@ from qnroute.models.linear import Matrix
 from qnroute.models.link_selection import LinkSelection
 from qnroute.problem import Problem
 from qnroute.result import PROVEN, closed
-from qnroute.settings import Answer, Point, Settings, Trace
+from qnroute.settings import Answer, Settings, Trace
 from qnroute.solvers.highs import RELIABLE, cost_scale, nothing_to_gain, run, solve_matrix
 from qnroute.solvers.odd_sets import Graph, OddSet, broken
+from qnroute.solvers.search import within
 
 _WHOLE = 1e-6  # x at least so near to 1 is taken
 
@@ -69,10 +70,10 @@ class _Relaxation:
 
 def select_links(problem: Problem, settings: Settings, *, threads: int) -> Answer:
     """Solve to proof, or to the proven gap where time runs out."""
-    model = LinkSelection(problem)
-    matrix, trace = model.matrix, []
-    cost, goal = matrix.cost, max(settings.gap, PROVEN / 2)
-    graph = Graph(problem.network.source, problem.network.target, np.minimum(problem.degree_bounds, len(cost)))
+    model, goal = LinkSelection(problem), max(settings.gap, PROVEN / 2)
+    graph = Graph(problem.network.source, problem.network.target, np.minimum(problem.degree_bounds, model.n_columns))
+    matrix, trace = _of_use(model.matrix, graph), []
+    cost = matrix.cost
     best, bound, stopped = _rounded(graph, cost, np.zeros(len(cost))), _half_of_the_best(graph, cost), None
 
     def seen() -> None:
@@ -97,7 +98,15 @@ def select_links(problem: Problem, settings: Settings, *, threads: int) -> Answe
             best, bound, stopped = _branched(relaxation, best, bound, trace, settings, threads)
             break
         relaxation.add(cuts)
-    return Answer(model.decode(best), bound, trace, stopped)
+    proven = stopped or closed(cost @ best, bound, max(settings.gap, PROVEN))
+    remarks = () if proven else ("not proven optimal: scores are too far apart for HiGHS's tolerances",)
+    return Answer(model.decode(best), bound, trace, stopped, remarks)
+
+
+def _of_use(matrix: Matrix, graph: Graph) -> Matrix:
+    """The program with links left out that no selection needs, whatever size their scores are."""
+    some = (matrix.cost > 0.0) & (graph.bound[graph.source] > 0) & (graph.bound[graph.target] > 0)
+    return replace(matrix, cost=np.where(some, matrix.cost, 0.0), upper=np.where(some, matrix.upper, 0.0))
 
 
 def _half_of_the_best(graph: Graph, cost: np.ndarray) -> float:
@@ -132,10 +141,7 @@ def _branched(
 ) -> tuple[np.ndarray, float, str | None]:
     """The integer program with every odd set found, by HiGHS."""
     cost = relaxation.matrix.cost
-
-    def seen(seconds: float, objective: float | None, proven: float | None) -> Point:
-        return seconds, max(cost @ best, objective or 0.0), min(bound, np.inf if proven is None else proven)
-
+    seen = within(float(cost @ best), bound)
     outcome = solve_matrix(relaxation.whole(), settings.through(seen), threads=threads)
     trace += [seen(*point) for point in outcome.trace]
     if outcome.values is not None:

@@ -22,13 +22,14 @@ from qnroute.routes import RouteTable, joined, keeps_limits, table_of
 from qnroute.settings import Settings
 from qnroute.solvers.branching import Case
 from qnroute.solvers.cuts import zero_half
-from qnroute.solvers.highs import RELIABLE, run
+from qnroute.solvers.highs import RELIABLE, run, run_once
 from qnroute.solvers.resources import Resources
 
 _PRIMAL, _DUAL = 4, 1  # simplex strategies of HiGHS
 _OVERDRAWN = 1e-7
 _SOLD = 1e-7  # capacity that can be sold
 _SAME = 1e-11  # difference of prices by rounding
+_STEPS_TRIED = 200  # of the simplex method
 _OFTEN, _OFTEN_NESTED = 3, 1  # cuts of a round that share a resource; nested ones pile up
 
 
@@ -118,11 +119,8 @@ class Master:
         if not len(self.table):
             return Relaxed(0.0, np.zeros(0), np.zeros(len(self._row)))
         while True:
-            run(highs, settings)
-            if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-                if settings.stopped:
-                    return None
-                raise SolverError(f"HiGHS ended with {highs.modelStatusToString(highs.getModelStatus())}")
+            if not self._solved(settings):
+                return None
             solution = highs.getSolution()
             z = np.array(solution.col_value)[self._column]
             overdrawn = (self.used.T @ z > self.resources.capacity + _OVERDRAWN) & (self._row < 0)
@@ -137,6 +135,18 @@ class Master:
         paid, right = price > 0.0, self.resources.capacity.copy()
         right[self.resources.requests][self.closed] = 0.0
         return Relaxed(float(price[paid] @ right[paid]) - self.bonus.sum(), z, price)
+
+    def _solved(self, settings: Settings) -> bool:
+        """Run HiGHS to an optimum, from no basis where it finds none from the one at hand; False where time ran out."""
+        highs = self._highs
+        for _ in range(2):
+            run(highs, settings)
+            if highs.getModelStatus() == highspy.HighsModelStatus.kOptimal:
+                return True
+            if settings.stopped:
+                return False
+            highs.clearSolver()
+        raise SolverError(f"HiGHS ended with {highs.modelStatusToString(highs.getModelStatus())}")
 
     def stay(self, prices: np.ndarray) -> None:
         """Of all optimal prices find those that hardly fall below these, (R,) or fewer for cuts that are newer."""
@@ -160,7 +170,8 @@ class Master:
         """Keep to a case; routes of requests that it serves are worth a bonus more, less which the value counts."""
         start, allowed, table = self.resources.requests.start, self.problem.most_routes, self.table
         closed, more = np.zeros_like(self.closed), np.zeros_like(self.bonus)
-        closed[list(case.out)], more[list(case.served)] = True, bonus
+        closed[list(case.out)] = True
+        np.add.at(more, list(case.served), bonus)
         barred = ~case.allows(table)
         for k in np.flatnonzero(closed != self.closed).tolist():
             most = 0.0 if closed[k] else float(allowed[k])
@@ -173,6 +184,23 @@ class Master:
             self._highs.changeColBounds(int(self._column[j]), 0.0, 0.0 if barred[j] else highspy.kHighsInf)
         self.closed, self.bonus, self._barred = closed, more, np.flatnonzero(barred)
         self._highs.setOptionValue("simplex_strategy", _DUAL)
+
+    def tried(self, request: int, settings: Settings) -> np.ndarray | None:
+        """(2,) bounds over the routes known if a request is left out, and if it is served; None where time ran out."""
+        highs, row, values = self._highs, int(self._row[self.resources.requests.start + request]), []
+        basis, (low, high) = highs.getBasis(), (-highspy.kHighsInf, float(self.problem.most_routes[request]))
+        highs.setOptionValue("simplex_strategy", _DUAL)
+        highs.setOptionValue("simplex_iteration_limit", _STEPS_TRIED)
+        for least, most in ((low, 0.0), (high, high)):
+            highs.changeRowBounds(row, least, most)
+            run_once(highs, settings)
+            none = highs.getModelStatus() == highspy.HighsModelStatus.kInfeasible
+            value = highs.getInfo().objective_function_value * self._scale
+            values.append(-np.inf if none else value - self.bonus.sum())
+            highs.changeRowBounds(row, low, high)
+            highs.setBasis(basis)
+        highs.setOptionValue("simplex_iteration_limit", highspy.kHighsIInf)
+        return None if settings.stopped else np.array(values)
 
     def cut(self, z: np.ndarray, *, nested: bool) -> int:
         """Add cuts that an optimum breaks; how many there are. Nested ones sum earlier cuts, too."""

@@ -13,7 +13,7 @@ from qnroute.routes import RouteTable, enumerate_routes
 from qnroute.settings import MOST_PACKED, Point, Settings
 from qnroute.solvers.baselines import densest_first
 from qnroute.solvers.highs import solve_matrix
-from qnroute.solvers.search import Search
+from qnroute.solvers.search import Search, within
 
 _FEW = 32  # routes of each request packed where all are too many
 
@@ -31,12 +31,11 @@ def pack(problem: Problem, settings: Settings, *, max_routes: int, threads: int 
     start = densest_first(table, settings).allocation
     search = Search(start, value(problem, start), bound=_bound_apart(table)).seen(settings)
     more = table.incomplete
+    packed, inside = table.first(_FEW) if more.any() else table, within(search.value, search.bound)
 
     def seen(seconds: float, objective: float | None, bound: float | None) -> Point:
-        inside = search.bound if bound is None or more.any() else min(bound, search.bound)
-        return seconds, max(search.value, objective or 0.0), inside
+        return inside(seconds, objective, None if more.any() else bound)
 
-    packed = table.first(_FEW) if more.any() else table
     outcome = solve_matrix(PathPacking(problem, packed).matrix, settings.through(seen), threads=threads)
     search = replace(search, trace=[*search.trace, *(seen(*point) for point in outcome.trace)], stopped=outcome.stopped)
     if outcome.values is not None:

@@ -35,12 +35,12 @@ _WORTHWHILE = 0.25  # share of the new routes of a full search below which the n
 _PARTIAL = 8  # searches for some requests only, one after the other
 _CUTS_BETWEEN = 5  # times that the relaxation is cut between searches for all requests
 _CUT_ROUNDS = 30  # of cuts over the routes known, before routes are priced again
-_NESTED_PAYS = 0.03  # the same for cuts of cuts
 _PAYS = 0.1  # share of the gap that cuts, and routes priced with them, must close to be looked for again
+_NESTED_PAYS = 0.03  # the same for cuts of cuts
 _LISTED = 5_000  # routes of a request that avoids or takes links
 _NEAR = 1 / 16  # share of the room within which routes are packed beside whole ones
 _SLIGHT = 1e-9  # share of its worth by which a route must beat the price of its request
-_TINY = 1e-12  # at least, if it has a price
+_LEAST = 1e-12  # the same where a route is asked to pay anything: rounding, whatever the gap
 _SPENT = 0.05  # but all requests together no more than this share of the gap at which it ends
 
 ROUNDING = 1e-9  # relative room for rounding in prices and U
@@ -53,6 +53,10 @@ class Relaxation:
     ----------
     workers
         Threads that price routes.
+
+    Attributes
+    ----------
+    goal : the gap at which it ends
     """
 
     def __init__(self, problem: Problem, workers: int):
@@ -83,18 +87,13 @@ class Relaxation:
         self._case, self._elsewhere, self._relaxed = Case(), None, None
 
     def _begin(self, settings: Settings) -> None:
-        self._settings, self._goal, self._relaxed = settings, max(settings.gap, PROVEN / 2), None
+        self._settings, self.goal, self._relaxed = settings, max(settings.gap, PROVEN / 2), None
         self._search = replace(self._search, trace=[], stopped=None, open="")
 
     @property
     def search(self) -> Search:
         """Where it stands."""
         return self._search
-
-    @property
-    def goal(self) -> float:
-        """The gap at which it ends."""
-        return self._goal
 
     def fractions(self) -> tuple[RouteTable, np.ndarray]:
         """The routes known, and (J,) how much of each the relaxation takes."""
@@ -114,6 +113,10 @@ class Relaxation:
         self._repair()
         return None if self._search.stopped or self._relaxed is None else self._search.bounded(bound)
 
+    def tried(self, request: int) -> np.ndarray | None:
+        """What `Master.tried` says; None where time ran out."""
+        return self._master.tried(request, self._settings) if self._going() else None
+
     def everywhere(self) -> None:
         """Go on with all allocations, and the bound that was known of them before."""
         self._search, self._aside = self._of_all(), None
@@ -130,7 +133,7 @@ class Relaxation:
         """Whether there is time, and a gap to close."""
         if self._search.stopped is None and self._settings.stopped:
             self._search = replace(self._search, stopped=self._settings.stopped)
-        return self._search.stopped is None and not self._search.closed(self._goal)
+        return self._search.stopped is None and not self._search.closed(self.goal)
 
     def _seen(self, search: Search) -> None:
         self._search = search.seen(self._settings, self._elsewhere)
@@ -285,8 +288,8 @@ class Relaxation:
     def _floor(self, prices: np.ndarray, slack: float = 1.0) -> np.ndarray:
         """(K,) the price above which a route improves the relaxation by more than so many times what is slight."""
         asked, worth = prices[self._master.resources.requests], self._pricer.worth
-        slight = np.minimum(_SLIGHT * worth, _SPENT * self._goal * self._search.value / max(len(worth), 1))
-        least = np.where(asked > 0.0, _TINY * worth, 0.0)
+        slight = np.minimum(_SLIGHT * worth, _SPENT * self.goal * self._search.value / max(len(worth), 1))
+        least = np.where(asked > 0.0, _LEAST * worth, 0.0)
         return asked + slack * np.maximum(slight, least) - self._master.bonus
 
     def _prove(self) -> np.ndarray | None:
@@ -355,11 +358,12 @@ class Relaxation:
     def _repair(self) -> None:
         """Keep the whole routes of the relaxation, and pack the best of the others beside them."""
         if self._going() and self._relaxed is not None:
-            table, used, near = self._master.table, self._master.used, self._needed(self._short(), _NEAR)
+            master, near, plain = self._master, self._needed(self._short(), _NEAR), self._master.resources.plain
             quiet = self._settings.through(lambda *_: self._search.point(self._settings, self._elsewhere))
-            found = repaired(table, used, self._master.resources.capacity, self._relaxed.z, near, quiet)
+            used, capacity = master.used[:, :plain], master.resources.capacity[:plain]  # cuts would only slow it down
+            found = repaired(master.table, used, capacity, self._relaxed.z, near, quiet)
             if found is not None:
-                self._seen(self._search.better(self.problem, table.allocation(found)))
+                self._seen(self._search.better(self.problem, master.table.allocation(found)))
 
     def _short(self) -> np.ndarray:
         """(J,) what the price of each route known falls short of the best of its request."""

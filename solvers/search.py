@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,6 +11,16 @@ from qnroute.allocation import Allocation, value
 from qnroute.problem import Problem
 from qnroute.result import closed
 from qnroute.settings import Answer, Point, Settings, Trace
+
+
+def within(value: float, bound: float) -> Callable[..., Point]:
+    """Turns points of a part of the work into points of the whole, of which a value and a bound are known."""
+
+    def seen(seconds: float, objective: float | None, proven: float | None) -> Point:
+        found = max(value, objective or 0.0)
+        return seconds, found, max(found, min(bound, np.inf if proven is None else proven))
+
+    return seen
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import random
+import types
 
 import numpy as np
 import oracle
@@ -11,6 +12,7 @@ import pytest
 from helpers import problem_of
 from impatience import limited
 from scarcity import GADGET, drawn_cuts, gadget, priced_problems
+from scipy.optimize import linprog
 
 import qnroute as qn
 from qnroute import generate
@@ -106,6 +108,58 @@ def test_branching_without_cuts_finds_the_optimum(monkeypatch):
         bounds = [bound for _, _, bound in result.trace if bound is not None]
         assert bounds == sorted(bounds, reverse=True) and bounds[-1] >= best - CLOSE
     assert min(cases[name] for name in Case._fields) > 10
+
+
+def test_a_trial_tells_what_a_case_is_worth_over_the_routes_known():
+    rng, none = random.Random("trials"), 0
+    for document, _ in priced_problems(rng, 30):
+        problem = problem_of(document)
+        master, table = Master(problem), enumerate_all(problem, max_routes=100_000)
+        if not len(table):
+            continue
+        master.add(table.request, table.nodes, table.indptr)
+        before, rows = master.solve(Settings()), master.used.toarray().T
+        for k in rng.sample(sorted(set(table.request.tolist())), 1):
+            found, asks = master.tried(k, Settings()), (table.request == k).astype(float)
+            for value, share in zip(found, (0.0, problem.most_routes[k])):
+                limits = {
+                    "A_ub": rows,
+                    "b_ub": np.minimum(master.resources.capacity, 1e6),
+                    "A_eq": [asks],
+                    "b_eq": [share],
+                }
+                truth = linprog(-table.value, **limits, method="highs")
+                none += not truth.success
+                assert value == about(-truth.fun) if truth.success else value == -np.inf
+        after = master.solve(Settings())
+        assert after.value == about(before.value) and np.allclose(after.z, before.z, rtol=0.0, atol=1e-9)
+    assert none > 0
+
+
+def test_a_case_that_nobody_can_satisfy_ends():
+    """Both requests must be served over one link; the first bonus is too small to say that this cannot be."""
+    links = [{"source": "a", "target": "b", "p": 0.5}, {"source": "b", "target": "c", "p": 1.0}]
+    network = qn.Network([{"id": v} for v in "abc"], links)
+    problem = qn.Problem(network, [qn.Request("r", "a", "b", weight=1.0), qn.Request("s", "a", "b", weight=1.0)])
+    solver = ColumnGeneration(problem)
+    solver.solve()
+    bounds = []
+    for times in range(1, 5):
+        case = Case(served=(0, 1) * times)
+        solver._begin(Settings())
+        bounds.append(solver.within(case, np.inf, np.inf).bound)
+        solver.everywhere()
+    assert np.allclose(np.diff(bounds), -1.0)  # another bonus of 1, the most that a route is worth, for what is missing
+
+
+def test_a_request_served_in_part_gets_a_larger_bonus():
+    problem = problem_of(GADGET)
+    table = enumerate_all(problem, max_routes=1_000)
+    k = int(table.request[0])
+    z = np.where(table.request == k, 0.5 / (table.request == k).sum(), 0.0)
+    relaxation = types.SimpleNamespace(problem=problem, fractions=lambda: (table, z))
+    assert branching._halves(relaxation, Case(served=(k,)), {}) == (Case(served=(k, k)),)
+    assert branching._halves(relaxation, Case(served=(k, k)), {}) == (Case(served=(k, k, k, k)),)
 
 
 @pytest.mark.parametrize("most", [1, 3])

@@ -141,3 +141,21 @@ def test_nothing_to_select():
     for chosen, degree in ((network.replace(score=-1.0), 1), (network, 0)):
         result = selected(chosen, degree)[1]
         assert (result.objective, result.bound, result.status) == (0.0, 0.0, "optimal")
+
+
+@pytest.mark.parametrize("useless", [-1e8, -1e300, 1e8])
+def test_links_that_nobody_needs_have_scores_of_any_size(useless):
+    scores = {("a", "b"): 5e-5, ("a", "c"): 2e-5, ("b", "d"): 1.8e-5, ("e", "f"): useless}
+    links = [{"source": u, "target": v, "p": 0.5, "score": score} for (u, v), score in scores.items()]
+    nodes = [{"id": v, "degree": 0 if v == "f" and useless > 0.0 else 1} for v in "abcdef"]
+    result = qn.solve(qn.Problem(qn.Network(nodes, links), task="link-selection"), "exact")
+    assert result.objective == pytest.approx(5e-5, rel=1e-9) and result.status == "optimal"
+    for _, objective, bound in result.trace:
+        assert objective <= result.objective <= bound * (1 + 1e-9)
+
+
+def test_an_open_gap_is_explained(monkeypatch):
+    monkeypatch.setattr(link_selection, "broken", lambda graph, x: [])
+    monkeypatch.setattr(link_selection, "_branched", lambda relaxation, best, bound, *_: (best, 1.01 * bound, None))
+    result = selected(geometric(200, 5, 0), 1)[1]
+    assert result.status == "feasible" and "not proven optimal" in result.remarks[0]

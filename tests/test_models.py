@@ -9,11 +9,15 @@ import networkx as nx
 import numpy as np
 import oracle
 import pytest
-from helpers import problem_of
+import scipy.sparse as sparse
+from helpers import ROOT, problem_of
 
 import qnroute as qn
 from qnroute.errors import ProblemError, SolverError
 from qnroute.models import LinkFlow, LinkSelection, PathPacking
+from qnroute.models.linear import Matrix
+from qnroute.settings import Settings
+from qnroute.solvers.highs import solve_matrix
 
 MODELS = {"link-flow": LinkFlow, "path-packing": PathPacking}
 
@@ -230,3 +234,17 @@ def test_a_program_on_which_highs_presolve_is_wrong():
     result = qn.solve(problem_of(HIGHS_BUG), "link-flow")
     assert result.objective == pytest.approx(oracle.optimum(HIGHS_BUG)[0])
     assert result.status == "optimal"
+
+
+def test_highs_proves_no_less_than_is_known():
+    """HiGHS 1.12 to 1.15.1 call 4.7369 optimal here, unless they may not restart; `known` is worth 4.7379."""
+    with np.load(ROOT / "tests/data/restarted.npz") as kept:
+        known, rows, count = kept["known"], len(kept["capacity"]), len(kept["cost"])
+        a = sparse.csc_array((kept["data"].astype(float), kept["indices"], kept["indptr"]), shape=(rows, count))
+        capacity, whole = kept["capacity"].astype(float), np.ones(count, dtype=bool)
+        upper = kept["upper"].astype(float)
+        matrix = Matrix(kept["cost"], np.zeros(count), upper, whole, np.full(rows, -np.inf), capacity, a)
+    assert (a @ known <= capacity).all()
+    outcome = solve_matrix(matrix, Settings())
+    assert matrix.cost @ outcome.values >= matrix.cost @ known - 1e-9
+    assert outcome.bound >= matrix.cost @ known - 1e-9

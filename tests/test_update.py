@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import random
 import threading
 
 import numpy as np
 import pytest
-from helpers import problem_of
+from helpers import ROOT, problem_of
 from impatience import limited
 from scarcity import drawn_cuts, priced_problems
 
@@ -354,3 +355,57 @@ def test_prices_stay_where_they_may():
             values.append(relaxed.value)
         assert values[0] == about(values[1])
     assert fallen[True] < 0.7 * fallen[False]
+
+
+def line(p, weights):
+    """Requests from a to b and from b to c, the first link with probability p; only some have a weight."""
+    links = [{"source": "a", "target": "b", "p": p}, {"source": "b", "target": "c", "p": 0.5}]
+    ends = [("a", "b"), ("b", "c")]
+    requests = [qn.Request("".join(end), *end, weight=w) for end, w in zip(ends, weights) if w]
+    return qn.Problem(qn.Network([{"id": v} for v in "abc"], links), requests)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (line(1e-295, (1.0, 0.0)), line(0.5, (1.0, 0.0))),
+        (line(0.5, (1e-200, 1e150)), line(0.5, (1e-200, 0.0))),
+        (line(1e-300, (2.0, 1.0)), line(0.5, (2.0, 1.0))),
+    ],
+    ids=["link", "weight", "beside"],
+)
+def test_what_was_worth_nothing_may_be_worth_something(before, after):
+    solver = ColumnGeneration(before)
+    solver.solve()
+    for problem in (after, before, after):
+        solver.update(problem)
+        result, fresh = solver.solve(), qn.solve(problem, METHOD)
+        assert result.objective == pytest.approx(fresh.objective, rel=1e-9) and result.status == "optimal"
+    assert result.objective > 0.0
+
+
+def test_where_no_path_keeps_the_floor_none_is_looked_for_again():
+    problem = geometric_with_floors()
+    pricer = Pricer(problem)
+    pricer.explore(Settings())
+    closed, able = ~pricer.open, Pricer(problem).open
+    assert 5 < (closed & able).sum() < able.sum() - 5
+    p = np.minimum(1.05 * problem.network.p, 1.0)
+    renewed = pricer.renewed(problem.replace(network=problem.network.replace(p=p)))
+    assert np.array_equal(renewed.open, pricer.open)
+    routes = enumerate_all(problem, max_routes=1_000_000)
+    assert set(np.flatnonzero(able & closed)).isdisjoint(routes.request)
+
+
+def geometric_with_floors():
+    network = generate.random_geometric(40, 20.0, seed=1, p=0.8, fidelity=(0.9, 0.99))
+    return qn.Problem(network, generate.requests(network, 60, seed=1, min_fidelity=0.75))
+
+
+def test_where_a_basis_leads_nowhere_it_begins_anew():
+    """HiGHS 1.15.1 ends with the status unknown from the basis that is left here, again and again."""
+    before, after = json.loads((ROOT / "tests/data/unsure_basis.json").read_text()).values()
+    solver = ColumnGeneration(problem_of(before), workers=1)
+    solver.solve()
+    solver.update(problem_of(after))
+    assert solver.solve().objective == about(qn.solve(problem_of(after), METHOD).objective)

@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import Exit, TyperException
 
 from qnroute.cli import benching, console, drawing, listing, solving
-from qnroute.cli.interrupts import came_of_interrupt
+from qnroute.interruption import came_of_interrupt
 
 DONE, FAILED, BAD_INPUT, NO_ANSWER = 0, 1, 2, 3
 

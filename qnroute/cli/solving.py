@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qnroute.cli import console
-from qnroute.cli.interrupts import came_of_interrupt
+from qnroute.interruption import came_of_interrupt
 
 if TYPE_CHECKING:
     from qnroute.result import Result
