@@ -13,8 +13,14 @@ _HOMES = {
     "LinearModel": "linear",
     "LinkFlow": "link_flow",
     "LinkSelection": "link_selection",
+    "LinkSelectionQubo": "packing_qubo",
     "Matrix": "linear",
+    "Packing": "packing",
+    "PackingQubo": "packing_qubo",
     "PathPacking": "path_packing",
+    "PathQubo": "path_qubo",
+    "Quadratic": "quadratic",
+    "RouteChoiceQubo": "packing_qubo",
 }
 
 __all__ = sorted(_HOMES)
@@ -36,4 +42,8 @@ if TYPE_CHECKING:
     from qnroute.models.linear import Block, LinearModel, Matrix
     from qnroute.models.link_flow import LinkFlow
     from qnroute.models.link_selection import LinkSelection
+    from qnroute.models.packing import Packing
+    from qnroute.models.packing_qubo import LinkSelectionQubo, PackingQubo, RouteChoiceQubo
     from qnroute.models.path_packing import PathPacking
+    from qnroute.models.path_qubo import PathQubo
+    from qnroute.models.quadratic import Quadratic

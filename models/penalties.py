@@ -1,0 +1,117 @@
+"""Penalties that suffice, for packings as binary quadratic models: the ground state is then an optimum.
+
+    max v x   subject to   A x <= b,   at most R_g items of group g,   x binary;   A, b whole, A >= 0, v > 0
+
+All proofs exchange one item. Let x be a ground state that breaks a rule. Taking an item out of x raises the load of
+no row, and no penalty grows (slack bits can be set anew: they take every value from 0 to b). As x is a ground state,
+the penalty that falls cannot exceed the value lost:
+
+- Two items that conflict (one group with R_g = 1, or more than b together in some row): a penalty P > min(v_i, v_j) on
+  x_i x_j, once for the pair, however many rows it breaks. Out goes the less valuable one. (Choi 2008, for independent
+  sets.) Groups with R_g > 1 are rows in which everything is used once. So a ground state keeps all groups.
+- A row that needs more than pairs: A > the k-th largest value, where k is the size of the smallest set of items that
+  exceeds b; of each group only the R_g largest count. A set that exceeds b holds at least k items, so its least
+  valuable one is worth at most the k-th largest value that a set within the group limits can hold. Taking it out
+  lowers an excess e >= 1 by a >= 1, and so both A max(0, load - b) and A (load + slack - b)^2 by A or more.
+
+Neither can be lower in general: think of c + 1 items of equal value in a row of capacity c.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+FREE, PAIRS, ROW = 0, 1, 2
+
+
+class Sufficient(NamedTuple):
+    """What each row of a packing needs.
+
+    Attributes
+    ----------
+    kind : (R,) `FREE`: nothing, it cannot bind; `PAIRS`: penalties on pairs say it all; `ROW`: a penalty on its load
+    bound : (R,) for `ROW` what the penalty must exceed; else 0
+    """
+
+    kind: np.ndarray
+    bound: np.ndarray
+
+
+@njit(cache=True)
+def sufficient(indptr, indices, amount, capacity, value, group, most, pairs):
+    """What rows given in compressed form need, as two arrays (see `Sufficient`).
+
+    Parameters
+    ----------
+    group, most
+        (J,) group of each item, and how many of each group (G,) may be chosen.
+    pairs
+        Whether `PAIRS` is among the answers.
+    """
+    rows, taken = capacity.size, np.zeros(most.size, np.int64)
+    kind, bound = np.zeros(rows, np.int64), np.zeros(rows)
+    for r in range(rows):
+        items, uses, room = indices[indptr[r] : indptr[r + 1]], amount[indptr[r] : indptr[r + 1]], capacity[r]
+        order = np.argsort(-uses)
+        load, count = _heaviest(items, uses, order, np.inf, room, group, most, taken)
+        if load <= room:
+            continue
+        if pairs and _only_pairs(items, uses, order, room, group, most, taken):
+            kind[r] = PAIRS
+            continue
+        kind[r] = ROW
+        bound[r] = _kth(items, np.argsort(-value[items]), count, value, group, most, taken)
+    return kind, bound
+
+
+@njit(cache=True)
+def _heaviest(items, uses, order, largest, room, group, most, taken):
+    """The most that items of up to `largest` use within the group limits, and how many first exceed the room."""
+    load, count, exceeding = 0.0, 0, 0
+    for t in order:
+        g = group[items[t]]
+        if uses[t] <= largest and taken[g] < most[g]:
+            taken[g] += 1
+            load += uses[t]
+            count += 1
+            if exceeding == 0 and load > room:
+                exceeding = count
+    for i in items:
+        taken[group[i]] = 0
+    return load, exceeding
+
+
+@njit(cache=True)
+def _only_pairs(items, uses, order, room, group, most, taken):
+    """Whether every set that exceeds the room holds two items that exceed it.
+
+    Of a set without such a pair at most one item uses more than half of the room, the others what is left beside it.
+    """
+    if _heaviest(items, uses, order, room / 2, room, group, most, taken)[0] > room:
+        return False
+    last = np.inf
+    for t in order:
+        if uses[t] > room / 2 and uses[t] != last:
+            last = uses[t]
+            beside = min(room / 2, room - last)
+            if last + _heaviest(items, uses, order, beside, room, group, most, taken)[0] > room:
+                return False
+    return True
+
+
+@njit(cache=True)
+def _kth(items, order, k, value, group, most, taken):
+    """The k-th largest value within the group limits."""
+    count, found = 0, 0.0
+    for t in order:
+        g = group[items[t]]
+        if taken[g] < most[g] and count < k:
+            taken[g] += 1
+            count += 1
+            found = value[items[t]]
+    for i in items:
+        taken[group[i]] = 0
+    return found
