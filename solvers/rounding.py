@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.sparse as sparse
-from numba import njit
 
+from qnroute.fields import UNLIMITED
+from qnroute.filling import take
 from qnroute.routes import RouteTable
 from qnroute.settings import Settings
 from qnroute.solvers.highs import solve_matrix
@@ -43,18 +44,6 @@ def filled(used: sparse.csr_array, capacity: np.ndarray, order: np.ndarray) -> n
     order
         Numbers of routes, the first to be taken first.
     """
-    return _filled(used.indptr, used.indices, used.data, capacity.copy(), order)
-
-
-@njit(cache=True)
-def _filled(indptr, indices, amount, left, order):
-    times = np.zeros(indptr.size - 1, np.int64)
-    for j in order:
-        fits = np.inf
-        for i in range(indptr[j], indptr[j + 1]):
-            fits = min(fits, np.floor(left[indices[i]] / amount[i]))
-        if fits > 0.0:
-            times[j] = int(fits)
-            for i in range(indptr[j], indptr[j + 1]):
-                left[indices[i]] -= fits * amount[i]
+    times = np.zeros(used.shape[0], np.int64)
+    take(used.indptr, used.indices, used.data, capacity.copy(), order, np.full(len(times), UNLIMITED), times)
     return times
