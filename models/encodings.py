@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import numpy as np
 
-ENCODINGS = ("binary", "unary", "domain-wall", "unbalanced")
 UNBALANCED = (0.3, 0.1)  # weights of -h and h^2, in units of the penalty, where h is the room left
 
 

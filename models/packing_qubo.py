@@ -15,7 +15,8 @@ import scipy.sparse as sparse
 
 from qnroute.allocation import Allocation
 from qnroute.errors import SolverError
-from qnroute.models.encodings import ENCODINGS, UNBALANCED, worths
+from qnroute.methods import ENCODINGS
+from qnroute.models.encodings import UNBALANCED, worths
 from qnroute.models.linear import LinearModel
 from qnroute.models.link_selection import LinkSelection
 from qnroute.models.packing import packing_of

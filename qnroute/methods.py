@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 GROUP = "qnroute.methods"
 ALLOCATION, SELECTION = "allocation", "link-selection"
 MODELS = ("auto", "link-flow", "path-packing", "link-selection")
+ENCODINGS = ("binary", "unary", "domain-wall", "unbalanced")
+SAMPLERS = ("neal", "tabu", "steepest-descent", "openjij", "dwave", "leap")
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,16 @@ def _candidates(default: int) -> Option:
     return Option("candidates", int, default, "candidate routes kept for each request", low=1, high=100_000)
 
 
+def _sampling(*more: Option) -> tuple[Option, ...]:
+    return (
+        *more,
+        Option("reads", int, 64, "samples drawn", low=1, high=1_000_000),
+        Option("sweeps", int, 1000, "sweeps of each over all variables", low=1, high=10_000_000),
+        Option("encoding", str, ENCODINGS[0], "how room left is written in bits", choices=ENCODINGS),
+        _candidates(5),
+    )
+
+
 def _model() -> Option:
     return Option("model", str, MODELS[0], "which formulation is stated", choices=MODELS)
 
@@ -197,6 +209,27 @@ BUILT_IN = (
         "routes fixed on the empty network; requests by weight take their first that fits",
         "qnroute.solvers.baselines:static",
         (_candidates(5),),
+    ),
+    Method(
+        "neal",
+        "candidate routes (or links) as a QUBO, sampled by simulated annealing, repaired",
+        "qnroute.solvers.annealing:neal",
+        _sampling(),
+        _BOTH,
+    ),
+    Method(
+        "tabu",
+        "the same QUBO, sampled by tabu search",
+        "qnroute.solvers.annealing:tabu",
+        _sampling(),
+        _BOTH,
+    ),
+    Method(
+        "anneal",
+        "the same QUBO, sampled by any of several samplers",
+        "qnroute.solvers.annealing:anneal",
+        _sampling(Option("sampler", str, SAMPLERS[0], "what draws", choices=SAMPLERS)),
+        _BOTH,
     ),
 )
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["ColumnGeneration"]
+_HOMES = {"ColumnGeneration": "column_generation", "solve_by": "annealing"}
+
+__all__ = ["ColumnGeneration", "solve_by"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in _HOMES:
         raise AttributeError(f"module 'qnroute.solvers' has no attribute {name!r}")
-    from qnroute.solvers.column_generation import ColumnGeneration
-
-    return ColumnGeneration
+    value = getattr(importlib.import_module(f"qnroute.solvers.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
@@ -20,4 +23,5 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
+    from qnroute.solvers.annealing import solve_by
     from qnroute.solvers.column_generation import ColumnGeneration

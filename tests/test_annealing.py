@@ -1,0 +1,133 @@
+"""Sampling: any sampler through one door, honest about what was repaired, reproducible, and stopped when told to."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import dimod
+import numpy as np
+import pytest
+
+import qnroute as qn
+from qnroute import generate
+from qnroute.allocation import check
+from qnroute.errors import SolverError
+from qnroute.models import LinkSelectionQubo, RouteChoiceQubo
+from qnroute.settings import Settings
+from qnroute.solvers.annealing import draws, sampler_called, schedule_of
+
+SEEDED = [("neal", {}), ("tabu", {"reads": 2}), ("anneal", {"sampler": "steepest-descent"})]
+
+
+def crowded(seed=1, n=30, count=20):
+    network = generate.random_geometric(n, 35.0, seed=seed, p=(0.5, 0.95), channels=(1, 2))
+    return qn.Problem(network, generate.requests(network, count, seed=seed))
+
+
+def selection(seed=1, degree=1, n=30):
+    network = generate.random_geometric(n, 30.0, seed=seed, p=(0.3, 0.99))
+    return qn.Problem(network, task="link-selection", rules={"degree": degree})
+
+
+@pytest.mark.parametrize(("name", "options"), SEEDED)
+@pytest.mark.parametrize("problem", [crowded(), selection(), selection(degree=2)], ids=["routes", "links", "degree"])
+def test_the_answer_is_checked_and_the_same_for_the_same_seed(name, options, problem):
+    one, same = (qn.solve(problem, name, seed=5, **options) for _ in range(2))
+    check(problem, one.allocation)
+    assert one.allocation == same.allocation and one.remarks == same.remarks and one.objective == same.objective
+    assert one.status == "heuristic" and one.bound is None
+    assert 0.8 * qn.solve(problem, "exact").objective <= one.objective
+
+
+def test_simulated_annealing_finds_optima_of_small_problems():
+    reached = 0
+    for seed in range(10):
+        problem = selection(seed, n=14)
+        found, best = qn.solve(problem, "neal", seed=1).objective, qn.solve(problem, "exact").objective
+        assert found <= best + 1e-9
+        reached += found > best - 1e-9
+    assert reached >= 9
+
+
+def test_what_was_repaired_is_said():
+    problem = crowded(n=100, count=100)
+    result = qn.solve(problem, "neal", reads=16, sweeps=1, seed=1)
+    fine = int(result.remarks[0].split()[0])
+    assert fine < 16 and result.remarks[0].endswith("the answer is a sample repaired")
+    fine = qn.solve(selection(), "neal", reads=16, seed=1)
+    assert "16 of 16 samples keep all rules (100 %); the answer is a sample as it was drawn" in fine.remarks[0]
+    assert "inverse temperature" in fine.remarks[1]
+    assert "not proven" in qn.solve(problem, "neal", encoding="unbalanced").remarks[-1]
+    assert not any("not proven" in remark for remark in qn.solve(problem, "neal").remarks)
+
+
+def test_the_temperature_follows_from_values_not_from_penalties():
+    for scale in (1e-6, 1.0, 1e6):
+        schedule = schedule_of(scale * np.array([1.0, 2.0, 30.0]), 10)
+        assert schedule.start == pytest.approx(1.0 / scale) and schedule.end == pytest.approx(10.0 / scale)
+    problem = crowded()
+    requests = [qn.Request(r.id, r.source, r.target, weight=1e-6 * r.weight) for r in problem.requests]
+    small = problem.replace(requests=requests)
+    assert len(qn.solve(small, "neal", seed=1).allocation.routes) == len(
+        qn.solve(problem, "neal", seed=1).allocation.routes
+    )
+
+
+def test_parts_do_not_change_what_is_drawn(monkeypatch):
+    from qnroute.solvers import annealing
+
+    model, sampler = LinkSelectionQubo(selection()), sampler_called("steepest-descent")
+    schedule = schedule_of(model.packing.value, 100)
+    for size in (1, 10**12):
+        monkeypatch.setattr(annealing, "_SLICE", size)
+        parts = list(draws(model.to_bqm(), sampler, schedule, 12, Settings(seed=3)))
+        assert sum(len(part) for part in parts) == 12 and len(parts) == (12 if size == 1 else 1)
+
+
+def test_any_sampler_can_be_passed_in():
+    class Idle(dimod.Sampler):
+        properties, parameters = {}, {}
+
+        def sample(self, bqm, **how):
+            assert how == {}
+            return dimod.SampleSet.from_samples_bqm(dict.fromkeys(bqm.variables, 0), bqm)
+
+    problem = crowded()
+    result = qn.solvers.solve_by(Idle(), problem, reads=3, common={"seed": 1})
+    assert result.method == "anneal" and result.objective > 0.0  # filled from nothing
+    assert "1 of 1 samples" in result.remarks[0] and "repaired" in result.remarks[0]
+
+
+def test_samplers_that_are_not_there_say_what_to_install():
+    for name, package in (("openjij", "openjij"), ("dwave", "dwave-system"), ("leap", "dwave-system")):
+        try:
+            sampler_called(name)
+        except SolverError as error:
+            assert f"pip install {package}" in str(error) or "cannot be used" in str(error)
+
+
+def test_nothing_to_choose_from():
+    lonely = qn.Network([{"id": v} for v in "abc"], [{"source": "a", "target": "b", "p": 0.5}])
+    for problem in (qn.Problem(lonely, [qn.Request("r", "a", "c")]), qn.Problem(lonely, [])):
+        result = qn.solve(problem, "neal")
+        assert result.objective == 0.0 and result.remarks == ()
+
+
+def test_time_limits_and_interruptions_keep_the_best():
+    problem = crowded(n=100, count=100)
+    start = time.perf_counter()
+    result = qn.solve(problem, "neal", reads=100_000, sweeps=2_000, time_limit=1.0)
+    assert time.perf_counter() - start < 10.0
+    assert result.status == "time-limit" and result.objective > 0.0 and result.trace
+    stop = threading.Event()
+    threading.Timer(0.5, stop.set).start()
+    result = qn.solve(problem, "neal", reads=100_000, sweeps=2_000, interrupted=stop)
+    assert result.remarks[0].startswith("interrupted") and result.objective > 0.0
+    values = [value for _, value, _ in result.trace]
+    assert values == sorted(values) and values[-1] == pytest.approx(result.objective)
+
+
+def test_route_choice_takes_the_candidates_asked_for():
+    problem = crowded()
+    assert len(RouteChoiceQubo(problem, candidates=1).packing) < len(RouteChoiceQubo(problem, candidates=8).packing)
