@@ -51,7 +51,7 @@ def test_simulated_annealing_finds_optima_of_small_problems():
 
 
 def test_what_was_repaired_is_said():
-    problem = crowded(n=100, count=100)
+    problem = selection(degree=2)
     result = qn.solve(problem, "neal", reads=16, sweeps=1, seed=1)
     fine = int(result.remarks[0].split()[0])
     assert fine < 16 and result.remarks[0].endswith("the answer is a sample repaired")
