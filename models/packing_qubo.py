@@ -8,6 +8,7 @@ times the largest value: with a strength of 1 or more and some margin the ground
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -96,10 +97,9 @@ class PackingQubo:
             margin = _MARGIN if (self.kind == ROW).any() else _MARGIN_OF_PAIRS
         self.margin = float(margin)
         self._bits = [worths(int(room), encoding, largest) for room in self._limits[self.kind == ROW].tolist()]
-        self.quadratic = self._stated()
 
     def __len__(self) -> int:
-        return len(self.quadratic)
+        return len(self.packing) + sum(map(len, self._bits))
 
     @property
     def proven(self) -> bool:
@@ -129,14 +129,30 @@ class PackingQubo:
             kind[part], bound[part] = found
         return kind, bound
 
-    def _stated(self) -> Quadratic:
-        packing, count = self.packing, len(self.packing)
-        extra = self.margin * packing.value.max(initial=0.0)
-        one, other = self._conflicts()
-        penalty = self.strength * np.minimum(packing.value[one], packing.value[other]) + extra
+    @property
+    def excess(self) -> tuple[Quadratic, sparse.csr_array, np.ndarray, np.ndarray]:
+        """Without slack: values and pairs, and rows (R, J) with capacities and penalties (R,) for each unit above."""
         heavy = np.flatnonzero(self.kind == ROW)
-        strength = self.strength * self.bound[heavy] + extra
-        linear, parts, offset = -packing.value, [(one, other, penalty)], 0.0
+        pairs = merged(-self.packing.value, [self._pairs()], 0.0)
+        return pairs, self._rows[heavy], self._limits[heavy], self._strengths()
+
+    def _strengths(self) -> np.ndarray:
+        """Penalties of the rows that need one."""
+        return self.strength * self.bound[self.kind == ROW] + self.margin * self.packing.value.max(initial=0.0)
+
+    def _pairs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Pairs that conflict, with their penalties."""
+        one, other = self._conflicts()
+        value = self.packing.value
+        extra = self.margin * value.max(initial=0.0)
+        return one, other, self.strength * np.minimum(value[one], value[other]) + extra
+
+    @cached_property
+    def quadratic(self) -> Quadratic:
+        """The model as arrays."""
+        packing, count = self.packing, len(self.packing)
+        heavy, strength = np.flatnonzero(self.kind == ROW), self._strengths()
+        linear, parts, offset = -packing.value, [self._pairs()], 0.0
         if len(heavy):
             if self.encoding == "unbalanced":
                 more, couplers, offset = self._unbalanced(heavy, strength)

@@ -47,6 +47,11 @@ class Quadratic:
     def __len__(self) -> int:
         return len(self.linear)
 
+    @property
+    def couplers(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Both ends and the bias of each."""
+        return self.row, self.col, self.bias
+
     def energies(self, samples: np.ndarray) -> np.ndarray:
         """(S,) energies of samples (S, N) of zeros and ones."""
         x = np.asarray(samples, dtype=float)
@@ -57,8 +62,7 @@ class Quadratic:
         """As dimod's model; variables are numbered from 0."""
         import dimod
 
-        couplers = self.row, self.col, self.bias
-        return dimod.BinaryQuadraticModel.from_numpy_vectors(self.linear, couplers, self.offset, dimod.BINARY)
+        return dimod.BinaryQuadraticModel.from_numpy_vectors(self.linear, self.couplers, self.offset, dimod.BINARY)
 
 
 def merged(linear: np.ndarray, parts: list[tuple[np.ndarray, ...]], offset: float) -> Quadratic:

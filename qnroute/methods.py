@@ -144,11 +144,17 @@ def _candidates(default: int) -> Option:
     return Option("candidates", int, default, "candidate routes kept for each request", low=1, high=100_000)
 
 
+def _reads(sweeps: int) -> tuple[Option, Option]:
+    return (
+        Option("reads", int, 64, "samples drawn", low=1, high=1_000_000),
+        Option("sweeps", int, sweeps, "sweeps of each over all variables", low=1, high=10_000_000),
+    )
+
+
 def _sampling(*more: Option) -> tuple[Option, ...]:
     return (
         *more,
-        Option("reads", int, 64, "samples drawn", low=1, high=1_000_000),
-        Option("sweeps", int, 1000, "sweeps of each over all variables", low=1, high=10_000_000),
+        *_reads(1000),
         Option("encoding", str, ENCODINGS[0], "how room left is written in bits", choices=ENCODINGS),
         _candidates(5),
     )
@@ -209,6 +215,13 @@ BUILT_IN = (
         "routes fixed on the empty network; requests by weight take their first that fits",
         "qnroute.solvers.baselines:static",
         (_candidates(5),),
+    ),
+    Method(
+        "path-anneal",
+        "candidate routes (or links) annealed in lock-step, capacities charged as they are, repaired",
+        "qnroute.solvers.path_annealing:path_anneal",
+        (*_reads(300), _candidates(5), _WORKERS),
+        _BOTH,
     ),
     Method(
         "neal",

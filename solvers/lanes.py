@@ -1,0 +1,231 @@
+"""Annealing sweeps over many reads in lock-step (compiled): one block of variables after the other, in all lanes.
+
+    E(x) = sum_i linear_i x_i + sum_{i<j} bias_ij x_i x_j + sum_r penalty_r max(0, load_r - capacity_r),   load = rows x
+
+Of the variables of a block at most one may be 1. A block of one variable is flipped by Metropolis' rule; of a larger
+one every choice, none included, is drawn with the weight exp(-b E) (heat bath), so that a route gives way to another of
+its request in one step. For exp(-b E) stands (1 - b E / 256)^256: that is right to a few percent where it matters, and
+takes eight multiplications that fit into vector registers, as does everything else here. Each lane has random numbers
+of its own (xorshift), so that what becomes of it depends neither on other lanes nor on how lanes share threads.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sparse
+from numba import njit
+
+from qnroute.models.quadratic import Quadratic
+
+LANES = 16  # float32 that fit into a cache line
+_ONE, _TWO, _NONE = np.float32(1.0), np.float32(2.0), np.float32(0.0)
+_PART, _UNIT = np.float32(1.0 / 256.0), np.float32(2.0**-24)
+_A, _B, _C, _LOW = np.uint32(13), np.uint32(17), np.uint32(5), np.uint32(8)
+
+
+class Charged(NamedTuple):
+    """A model of N variables as the sweeps read it: neighbours and rows of each variable in compressed form, float32.
+
+    Block k holds the variables `block[k]` to `block[k + 1]`; no coupler joins two of them.
+    """
+
+    block: np.ndarray
+    linear: np.ndarray
+    nb_ptr: np.ndarray
+    nb: np.ndarray
+    bias: np.ndarray
+    row_ptr: np.ndarray
+    row: np.ndarray
+    amount: np.ndarray
+    capacity: np.ndarray
+    penalty: np.ndarray
+
+
+class Model:
+    """A quadratic model with rows (R, N) that are charged `penalty` (R,) for each unit above `capacity` (R,).
+
+    `block` (B + 1,) bounds runs of variables of which at most one may be 1, whatever their couplers; by default there
+    are none. Energies in the sweeps are in units of `unit`, whatever the size of the coefficients.
+    """
+
+    def __init__(
+        self,
+        quadratic: Quadratic,
+        rows: sparse.csr_array | None = None,
+        capacity: np.ndarray | None = None,
+        penalty: np.ndarray | None = None,
+        block: np.ndarray | None = None,
+    ):
+        n = len(quadratic)
+        self.block = np.arange(n + 1) if block is None else block
+        self.quadratic = quadratic
+        self.rows = sparse.csr_array((0, n)) if rows is None else rows
+        self.capacity = np.zeros(0) if capacity is None else capacity
+        self.penalty = np.zeros(0) if penalty is None else penalty
+        largest = max(np.abs(part).max(initial=0.0) for part in (quadratic.linear, quadratic.bias, self.penalty))
+        self.unit = 2.0 ** np.floor(np.log2(largest)) if largest > 0.0 else 1.0
+        number = np.repeat(np.arange(len(self.block) - 1), np.diff(self.block))
+        one, other, bias = (part[number[quadratic.row] != number[quadratic.col]] for part in quadratic.couplers)
+        ends = np.concatenate([one, other]), np.concatenate([other, one])
+        near = sparse.csr_array((np.concatenate([bias, bias]), ends), shape=(n, n))
+        by_item = sparse.csr_array(self.rows.T)
+        parts = (
+            (self.block, np.int64), (quadratic.linear / self.unit, np.float32),
+            (near.indptr, np.int64), (near.indices, np.int32), (near.data / self.unit, np.float32),
+            (by_item.indptr, np.int64), (by_item.indices, np.int32), (by_item.data, np.float32),
+            (self.capacity, np.float32), (self.penalty / self.unit, np.float32),
+        )  # fmt: skip
+        self.charged = Charged(*(np.ascontiguousarray(array, dtype=kind) for array, kind in parts))
+
+    def __len__(self) -> int:
+        return len(self.quadratic)
+
+    def energies(self, samples: np.ndarray) -> np.ndarray:
+        """(S,) energies in double precision of samples (S, N) of zeros and ones."""
+        over = np.maximum((self.rows @ samples.T.astype(float)).T - self.capacity, 0.0)
+        return self.quadratic.energies(samples) + over @ self.penalty
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def sweep(model, x, random, temperatures):
+    """One sweep for each inverse temperature over the states x (N, LANES), which change, as `random` (LANES,) does."""
+    field, load = _looked_up(model, x)
+    widest = np.diff(model.block).max()
+    rise, change = np.empty((widest, LANES), np.float32), np.empty((widest, LANES), np.float32)
+    own, draw = np.zeros(load.shape, np.float32), np.empty(LANES, np.float32)
+    least, total, chosen = np.empty(LANES, np.float32), np.empty(LANES, np.float32), np.empty(LANES, np.float32)
+    for b in temperatures:
+        for k in range(model.block.size - 1):
+            first, last = model.block[k], model.block[k + 1]
+            _draw(random, draw)
+            if last == first + 1:
+                _flip(model, first, x, field, load, b, draw, rise[0], change[0])
+            else:
+                _choose(model, first, last, x, field, load, own, b, draw, rise, change, least, total, chosen)
+            for i in range(first, last):
+                _apply(model, i, x, field, load, change[i - first])
+
+
+@njit(nogil=True, fastmath=True, error_model="numpy", inline="always")
+def _looked_up(model, x):
+    """What each variable meets and each row carries; anew each time, so that rounding does not add up."""
+    n = x.shape[0]
+    field, load = np.zeros((n, LANES), np.float32), np.zeros((model.capacity.size, LANES), np.float32)
+    for i in range(n):
+        for lane in range(LANES):
+            field[i, lane] += model.linear[i]
+        for e in range(model.nb_ptr[i], model.nb_ptr[i + 1]):
+            for lane in range(LANES):
+                field[i, lane] += model.bias[e] * x[model.nb[e], lane]
+        for e in range(model.row_ptr[i], model.row_ptr[i + 1]):
+            for lane in range(LANES):
+                load[model.row[e], lane] += model.amount[e] * x[i, lane]
+    return field, load
+
+
+@njit(nogil=True, fastmath=True, error_model="numpy", inline="always")
+def _draw(random, draw):
+    for lane in range(LANES):
+        u = random[lane]
+        u ^= np.uint32(u << _A)
+        u ^= np.uint32(u >> _B)
+        u ^= np.uint32(u << _C)
+        random[lane] = u
+        draw[lane] = np.float32(u >> _LOW) * _UNIT
+
+
+@njit(nogil=True, fastmath=True, error_model="numpy", inline="always")
+def _weight(energy):
+    """exp(-energy), or nearly; 1 where that is above 1."""
+    chance = min(max(_ONE - energy * _PART, _NONE), _ONE)
+    chance *= chance
+    chance *= chance
+    chance *= chance
+    chance *= chance
+    chance *= chance
+    chance *= chance
+    chance *= chance
+    chance *= chance
+    return chance
+
+
+@njit(nogil=True, fastmath=True, error_model="numpy", inline="always")
+def _flip(model, i, x, field, load, b, draw, rise, change):
+    """What Metropolis' rule makes of one variable."""
+    state, meets = x[i], field[i]
+    for lane in range(LANES):
+        rise[lane] = (_ONE - _TWO * state[lane]) * meets[lane]
+    for e in range(model.row_ptr[i], model.row_ptr[i + 1]):
+        loads, amount, room = load[model.row[e]], model.amount[e], model.capacity[model.row[e]]
+        charge = model.penalty[model.row[e]]
+        for lane in range(LANES):
+            now = loads[lane] - room
+            then = now + (_ONE - _TWO * state[lane]) * amount
+            rise[lane] += charge * (max(then, _NONE) - max(now, _NONE))
+    for lane in range(LANES):
+        change[lane] = _ONE - _TWO * state[lane] if draw[lane] < _weight(b * rise[lane]) else _NONE
+
+
+@njit(nogil=True, fastmath=True, error_model="numpy", inline="always")
+def _choose(model, first, last, x, field, load, own, b, draw, rise, change, least, total, chosen):
+    """What the heat bath makes of a block of which at most one is 1."""
+    for i in range(first, last):
+        for e in range(model.row_ptr[i], model.row_ptr[i + 1]):
+            mine, amount = own[model.row[e]], model.amount[e]
+            for lane in range(LANES):
+                mine[lane] += amount * x[i, lane]
+    for lane in range(LANES):
+        least[lane] = _NONE
+    for i in range(first, last):
+        energy, meets = rise[i - first], field[i]
+        for lane in range(LANES):
+            energy[lane] = meets[lane]
+        for e in range(model.row_ptr[i], model.row_ptr[i + 1]):
+            r = model.row[e]
+            loads, mine, amount, room, charge = load[r], own[r], model.amount[e], model.capacity[r], model.penalty[r]
+            for lane in range(LANES):
+                without = loads[lane] - mine[lane] - room
+                energy[lane] += charge * (max(without + amount, _NONE) - max(without, _NONE))
+        for lane in range(LANES):
+            least[lane] = min(least[lane], energy[lane])
+    for lane in range(LANES):
+        total[lane] = _weight(-b * least[lane])  # of choosing none
+    for i in range(first, last):
+        energy = rise[i - first]
+        for lane in range(LANES):
+            energy[lane] = _weight(b * (energy[lane] - least[lane]))
+            total[lane] += energy[lane]
+    for lane in range(LANES):
+        draw[lane] *= total[lane]
+        chosen[lane] = _NONE
+    for i in range(first, last):
+        weight, after = rise[i - first], change[i - first]
+        for lane in range(LANES):
+            draw[lane] -= weight[lane]
+            one = _ONE - chosen[lane] if draw[lane] < _NONE else _NONE
+            chosen[lane] += one
+            after[lane] = one - x[i, lane]
+        for e in range(model.row_ptr[i], model.row_ptr[i + 1]):
+            mine = own[model.row[e]]
+            for lane in range(LANES):
+                mine[lane] = _NONE
+
+
+@njit(nogil=True, fastmath=True, error_model="numpy", inline="always")
+def _apply(model, i, x, field, load, change):
+    moved = _NONE
+    for lane in range(LANES):
+        moved += change[lane] * change[lane]
+    if moved > _NONE:
+        for lane in range(LANES):
+            x[i, lane] += change[lane]
+        for e in range(model.row_ptr[i], model.row_ptr[i + 1]):
+            loads, amount = load[model.row[e]], model.amount[e]
+            for lane in range(LANES):
+                loads[lane] += amount * change[lane]
+        for e in range(model.nb_ptr[i], model.nb_ptr[i + 1]):
+            other, bias = field[model.nb[e]], model.bias[e]
+            for lane in range(LANES):
+                other[lane] += bias * change[lane]

@@ -1,0 +1,196 @@
+"""Our annealer: the same as its plain twin, the same however it is spread, honest about energies, and stoppable."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+
+import numpy as np
+import pytest
+import scipy.sparse as sparse
+
+import qnroute as qn
+from qnroute import generate
+from qnroute.allocation import check
+from qnroute.models import RouteChoiceQubo
+from qnroute.models.quadratic import merged
+from qnroute.settings import Settings
+from qnroute.solvers.annealing import Schedule
+from qnroute.solvers.highs import solve_matrix
+from qnroute.solvers.lanes import LANES, Model, sweep
+from qnroute.solvers.path_annealing import annealed
+
+COOL = Schedule(0.1, 10.0, 100)
+
+
+def drawn(rng, n, *, blocks=False):
+    """A model of whole numbers, so that single precision is exact."""
+    pairs = np.array(list(itertools.combinations(range(n), 2)))
+    some = pairs[rng.random(len(pairs)) < 0.5]
+    bias = rng.integers(-4, 5, len(some)).astype(float)
+    quadratic = merged(rng.integers(-5, 4, n).astype(float), [(some[:, 0], some[:, 1], bias)], float(rng.integers(3)))
+    rows = sparse.csr_array(rng.integers(0, 3, (2, n)).astype(float) * (rng.random((2, n)) < 0.6))
+    block = np.array([0, *sorted(rng.choice(np.arange(1, n), 2, replace=False)), n]) if blocks else None
+    return Model(quadratic, rows, rng.integers(1, 4, 2).astype(float), rng.integers(1, 5, 2).astype(float), block)
+
+
+def energy(model, x):
+    q = model.quadratic
+    over = np.maximum(model.rows.toarray() @ x - model.capacity, 0.0) @ model.penalty
+    return q.offset + q.linear @ x + sum(b * x[i] * x[j] for i, j, b in zip(*q.couplers)) + over
+
+
+def weight(energy):
+    chance = np.clip(np.float32(1) - np.float32(energy) * np.float32(1 / 256), np.float32(0), np.float32(1))
+    for _ in range(8):
+        chance = np.float32(chance * chance)
+    return chance
+
+
+def twin(model, x, random, temperatures):
+    """One lane, in plain Python, from energies of whole states."""
+    for b in temperatures:
+        for first, last in itertools.pairwise(model.block.tolist()):
+            random ^= (random << 13) & 0xFFFFFFFF
+            random ^= random >> 17
+            random ^= (random << 5) & 0xFFFFFFFF
+            u = np.float32(random >> 8) * np.float32(2.0**-24)
+            choices = [np.zeros(last - first), *np.eye(last - first)]
+            states = [np.concatenate([x[:first], choice, x[last:]]) for choice in choices]
+            energies = [np.float32((energy(model, state) - energy(model, states[0])) / model.unit) for state in states]
+            if last == first + 1:
+                now = int(x[first])
+                if u < weight(np.float32(b) * (energies[1 - now] - energies[now])):
+                    x = states[1 - now]
+                continue
+            weights = [weight(np.float32(b) * (each - min(energies))) for each in energies]
+            left, chosen = np.float32(u * np.float32(np.sum(weights, dtype=np.float32))), 0
+            for k in range(1, len(states)):
+                left -= weights[k]
+                if left < 0:
+                    chosen = k
+                    break
+            x = states[chosen]
+    return x
+
+
+@pytest.mark.parametrize("blocks", [False, True])
+def test_the_compiled_sweeps_do_what_the_plain_ones_do(blocks):
+    rng, differ = np.random.default_rng(1), 0
+    temperatures = np.array([0.25, 0.5, 1.0, 2.0, 4.0], np.float32)
+    for _ in range(15):
+        model = drawn(rng, 7, blocks=blocks)
+        x, random = np.zeros((7, LANES), np.float32), rng.integers(1, 2**32, LANES, dtype=np.uint32)
+        seeds = random.tolist()
+        sweep(model.charged, x, random, temperatures)
+        for lane in range(LANES):
+            differ += not np.array_equal(twin(model, np.zeros(7), seeds[lane], temperatures), x[:, lane])
+            assert not blocks or (np.add.reduceat(x[:, lane], model.block[:-1]) <= 1).all()
+    assert differ <= 2  # a sum in another order may fall on the other side of a draw
+
+
+@pytest.mark.parametrize("blocks", [False, True])
+def test_it_finds_ground_states_and_tells_energies_as_they_are(blocks):
+    rng = np.random.default_rng(2)
+    for _ in range(30):
+        model = drawn(rng, 9, blocks=blocks)
+        every = np.array(list(itertools.product((0, 1), repeat=9)))
+        every = every[(np.add.reduceat(every, model.block[:-1], axis=1) <= 1).all(axis=1)]
+        truth = np.array([energy(model, x) for x in every])
+        assert np.allclose(model.energies(every), truth)
+        found = annealed(model, COOL, 40, Settings(seed=1))
+        assert found.x.shape == (40, 9) and np.allclose([energy(model, x) for x in found.x], found.energy)
+        assert found.energy.min() == pytest.approx(truth.min())
+
+
+def test_reads_do_not_depend_on_workers_lanes_or_each_other():
+    model = drawn(np.random.default_rng(3), 12)
+    full = annealed(model, COOL, 50, Settings(seed=7), workers=1)
+    for reads, workers in ((50, 2), (50, 4), (5, 1), (17, 3)):
+        part = annealed(model, COOL, reads, Settings(seed=7), workers=workers)
+        assert np.array_equal(part.x, full.x[:reads]) and np.array_equal(part.energy, full.energy[:reads])
+    assert not np.array_equal(annealed(model, COOL, 50, Settings(seed=8)).x, full.x)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1.0, 1e200])
+def test_the_size_of_coefficients_does_not_matter(scale):
+    model = drawn(np.random.default_rng(4), 10)
+    q = model.quadratic
+    scaled = merged(scale * q.linear, [(q.row, q.col, scale * q.bias)], scale * q.offset)
+    other = Model(scaled, model.rows, model.capacity, scale * model.penalty)
+    schedule = Schedule(COOL.start / scale, COOL.end / scale, COOL.sweeps)
+    one, same = annealed(model, COOL, 20, Settings(seed=1)), annealed(other, schedule, 20, Settings(seed=1))
+    assert np.allclose(scale * one.energy.min(), same.energy.min(), rtol=1e-9, atol=0.0)
+
+
+def test_it_begins_where_it_is_told_and_ends_at_a_target():
+    model = drawn(np.random.default_rng(5), 10)
+    best = annealed(model, COOL, 64, Settings(seed=1)).energy.min()
+    state = annealed(model, COOL, 64, Settings(seed=1)).x[[0]]
+    cold = Schedule(1e6, 1e6, 1)
+    assert (annealed(model, cold, 8, Settings(seed=1), initial=state).energy <= model.energies(state) + 1e-9).all()
+    few = annealed(model, COOL, 100_000, Settings(seed=1), target=best, workers=1)
+    assert few.energy.min() <= best and len(few.x) < 100_000
+    seen = []
+
+    def enough(x, energy):
+        seen.append((x.copy(), energy))
+        return len(seen) == 1
+
+    few = annealed(model, COOL, 100_000, Settings(seed=1), seen=enough)
+    assert len(few.x) < 100_000 and model.energies(seen[0][0][None])[0] == pytest.approx(seen[0][1])
+
+
+# --- as a method ---
+
+
+def crowded(seed, n=40, count=30, **how):
+    network = generate.random_geometric(
+        n, 100 * (8 / np.pi / n) ** 0.5, seed=seed, p=(0.5, 0.95), channels=(1, 2), **how
+    )
+    return qn.Problem(network, generate.requests(network, count, seed=seed))
+
+
+def test_it_finds_the_best_choice_of_routes():
+    reached = 0
+    for seed in range(20):
+        problem = crowded(seed, memory=(2, 6))
+        result = qn.solve(problem, "path-anneal", seed=1)
+        check(problem, result.allocation)
+        bound = solve_matrix(RouteChoiceQubo(problem).model.matrix, Settings()).bound
+        assert result.status == "heuristic" and 0.99 * bound <= result.objective <= bound * (1 + 1e-7)
+        reached += result.objective >= bound * (1 - 1e-7)
+        assert "64 samples keep all rules" in result.remarks[0]
+    assert reached >= 18
+
+
+@pytest.mark.parametrize("degree", [1, 2])
+def test_it_selects_links(degree):
+    network = generate.random_geometric(60, 25.0, seed=degree, p=(0.3, 0.99))
+    problem = qn.Problem(network, task="link-selection", rules={"degree": degree})
+    result = qn.solve(problem, "path-anneal", seed=1)
+    assert result.objective >= 0.99 * qn.solve(problem, "exact").objective
+
+
+def test_requests_of_several_routes_and_nothing_at_all():
+    problem = crowded(3)
+    several = [qn.Request(r.id, r.source, r.target, routes=2) for r in problem.requests]
+    result = qn.solve(problem.replace(requests=several), "path-anneal", seed=1)
+    assert result.objective > qn.solve(problem, "path-anneal", seed=1).objective
+    assert qn.solve(problem.replace(requests=[]), "path-anneal").objective == 0.0
+
+
+def test_time_limits_and_interruptions_keep_the_best():
+    problem = crowded(1, n=200, count=200)
+    start = time.perf_counter()
+    result = qn.solve(problem, "path-anneal", reads=1_000_000, sweeps=10_000, time_limit=1.0)
+    assert time.perf_counter() - start < 10.0
+    assert result.status == "time-limit" and result.objective > 0.0
+    stop = threading.Event()
+    threading.Timer(0.5, stop.set).start()
+    result = qn.solve(problem, "path-anneal", reads=1_000_000, sweeps=10_000, interrupted=stop)
+    assert result.remarks[0].startswith("interrupted") and result.objective > 0.0
+    values = [value for _, value, _ in result.trace]
+    assert values == sorted(values) and values[-1] == pytest.approx(result.objective)
+    assert qn.solve(problem, "path-anneal", time_limit=0.0).objective > 0.0
