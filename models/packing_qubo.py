@@ -15,8 +15,8 @@ import numpy as np
 import scipy.sparse as sparse
 
 from qnroute.allocation import Allocation
+from qnroute.builtin import ENCODINGS
 from qnroute.errors import SolverError
-from qnroute.methods import ENCODINGS
 from qnroute.models.encodings import UNBALANCED, worths
 from qnroute.models.linear import LinearModel
 from qnroute.models.link_selection import LinkSelection

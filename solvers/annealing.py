@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from qnroute.errors import SolverError
-from qnroute.methods import ALLOCATION, method, solve_with
-from qnroute.models import LinkSelectionQubo, PackingQubo, RouteChoiceQubo
+from qnroute.methods import method, solve_with
+from qnroute.models import PackingQubo
 from qnroute.problem import Problem
 from qnroute.result import Result
 from qnroute.settings import Answer, Settings, Trace
+from qnroute.solvers.choice import packing_qubo
 
 if TYPE_CHECKING:
     import dimod
@@ -112,7 +113,7 @@ def _arguments(sampler: dimod.Sampler, schedule: Schedule, reads: int, seed: int
 def answered(problem: Problem, settings: Settings, sampler: dimod.Sampler, **options: Any) -> Answer:
     """The best of what a sampler draws, repaired; the remarks tell how many samples needed no repair."""
     reads, sweeps = options["reads"], options["sweeps"]
-    qubo = _stated(problem, options["encoding"], options["candidates"])
+    qubo = packing_qubo(problem, settings, options["candidates"], encoding=options["encoding"])
     trace: Trace = []
     best, best_value, raw, drawn, fine = np.zeros(len(qubo.packing), np.int64), 0.0, -np.inf, 0, 0
     schedule = schedule_of(qubo.packing.value, sweeps)
@@ -128,12 +129,6 @@ def answered(problem: Problem, settings: Settings, sampler: dimod.Sampler, **opt
             settings.progress(*trace[-1])
     remarks = _remarks(qubo, schedule, drawn, fine, raw >= best_value)
     return Answer(qubo.decode(best), None, trace, settings.stopped if drawn < reads else None, remarks)
-
-
-def _stated(problem: Problem, encoding: str, candidates: int) -> PackingQubo:
-    if problem.task == ALLOCATION:
-        return RouteChoiceQubo(problem, candidates=candidates, encoding=encoding)
-    return LinkSelectionQubo(problem, encoding=encoding)
 
 
 def _remarks(qubo: PackingQubo, schedule: Schedule, drawn: int, fine: int, raw: bool) -> tuple[str, ...]:

@@ -2,12 +2,42 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from qnroute.builtin import MODELS
 from qnroute.errors import SolverError
-from qnroute.methods import MODELS
-from qnroute.models import LinearModel, LinkFlow, LinkSelection, PathPacking
+from qnroute.method import SELECTION
+from qnroute.models import (
+    LinearModel,
+    LinkFlow,
+    LinkSelection,
+    LinkSelectionQubo,
+    PackingQubo,
+    PathPacking,
+    RouteChoiceQubo,
+)
 from qnroute.models.path_packing import all_routes
 from qnroute.problem import Problem
+from qnroute.routes import RouteTable, enumerate_routes
 from qnroute.settings import MAX_ROUTES, Settings
+
+_CANDIDATES = 5  # under link-sum, which prices cannot bound
+
+
+def candidate_routes(problem: Problem, settings: Settings, candidates: int) -> RouteTable:
+    """So many of the most valuable routes of each request; 0: those that column generation makes."""
+    if candidates == 0 and problem.objective.kind != "link-sum":
+        from qnroute.solvers.column_generation import ColumnGeneration
+
+        return ColumnGeneration(problem).columns(settings)
+    return enumerate_routes(problem, per_request=candidates or _CANDIDATES, settings=settings)
+
+
+def packing_qubo(problem: Problem, settings: Settings, candidates: int, **how: Any) -> PackingQubo:
+    """The task as a binary quadratic model: links to select, or candidate routes to choose from."""
+    if problem.task == SELECTION:
+        return LinkSelectionQubo(problem, **how)
+    return RouteChoiceQubo(problem, candidate_routes(problem, settings, candidates), **how)
 
 
 def stated(

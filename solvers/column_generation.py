@@ -106,6 +106,15 @@ class ColumnGeneration(Relaxation):
         order = np.flatnonzero(used)
         return order[np.argsort(-table.value[order], kind="stable")]
 
+    def columns(self, settings: Settings) -> RouteTable:
+        """The routes that the relaxation made, as far as time allows, and that reduced costs do not rule out."""
+        self._begin(settings)
+        self._start()
+        self._relax()
+        table = self._master.table
+        some = np.arange(len(table)) if self._search.prices is None else self._needed(self._short())
+        return table.taken(some[np.lexsort((-table.value[some], table.request[some]))])
+
     def run(self, settings: Settings) -> Search:
         """The search as far as settings allow; interrupted at any point it keeps what it has."""
         try:

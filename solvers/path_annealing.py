@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qnroute.methods import ALLOCATION
-from qnroute.models import LinkSelectionQubo, PackingQubo, RouteChoiceQubo
+from qnroute.models import PackingQubo
 from qnroute.problem import Problem
 from qnroute.settings import Answer, Settings, Trace
 from qnroute.solvers.annealing import Schedule, schedule_of
+from qnroute.solvers.choice import packing_qubo
 from qnroute.solvers.lanes import LANES, Model, sweep
 
 _SLICE = 20_000_000  # updates of a variable in one lane between two looks at the clock
@@ -128,10 +128,7 @@ def path_anneal(
 ) -> Answer:
     """Method ``path-anneal``: the best state, repaired."""
     trace: Trace = []
-    if problem.task == ALLOCATION:
-        qubo: PackingQubo = RouteChoiceQubo(problem, candidates=candidates)
-    else:
-        qubo = LinkSelectionQubo(problem)
+    qubo = packing_qubo(problem, settings, candidates)
     chosen, value = qubo.packing.mended(np.zeros((1, len(qubo.packing)), np.int64))[0], 0.0
 
     def better(samples: np.ndarray) -> float:
@@ -147,7 +144,7 @@ def path_anneal(
         return value
 
     if not len(qubo.packing):
-        return Answer(qubo.decode(chosen))
+        return Answer(qubo.decode(chosen), stopped=settings.stopped)
     better(chosen[None])
     schedule = schedule_of(qubo.packing.value, sweeps)
     found = annealed(

@@ -17,9 +17,9 @@ from helpers import ROOT
 from hostile import DATA
 
 from qnroute import generate
+from qnroute.builtin import MODELS
 from qnroute.cli import run
 from qnroute.hardware import preset
-from qnroute.methods import MODELS
 
 
 @pytest.fixture

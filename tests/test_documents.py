@@ -14,7 +14,8 @@ from helpers import ROOT, problem_of
 
 import qnroute as qn
 from qnroute import catalog
-from qnroute.methods import BUILT_IN, Method
+from qnroute.builtin import BUILT_IN
+from qnroute.method import Method
 
 README = (ROOT / "README.md").read_text()
 

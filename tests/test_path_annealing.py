@@ -13,10 +13,11 @@ import scipy.sparse as sparse
 import qnroute as qn
 from qnroute import generate
 from qnroute.allocation import check
-from qnroute.models import RouteChoiceQubo
+from qnroute.models import PathPacking, RouteChoiceQubo
 from qnroute.models.quadratic import merged
 from qnroute.settings import Settings
 from qnroute.solvers.annealing import Schedule
+from qnroute.solvers.column_generation import ColumnGeneration
 from qnroute.solvers.highs import solve_matrix
 from qnroute.solvers.lanes import LANES, Model, sweep
 from qnroute.solvers.path_annealing import annealed
@@ -156,13 +157,37 @@ def test_it_finds_the_best_choice_of_routes():
     reached = 0
     for seed in range(20):
         problem = crowded(seed, memory=(2, 6))
-        result = qn.solve(problem, "path-anneal", seed=1)
+        result = qn.solve(problem, "path-anneal", seed=1, candidates=5)
         check(problem, result.allocation)
         bound = solve_matrix(RouteChoiceQubo(problem).model.matrix, Settings()).bound
         assert result.status == "heuristic" and 0.99 * bound <= result.objective <= bound * (1 + 1e-7)
         reached += result.objective >= bound * (1 - 1e-7)
         assert "64 samples keep all rules" in result.remarks[0]
     assert reached >= 18
+
+
+def test_from_the_routes_of_column_generation_it_finds_the_optimum():
+    reached, more = 0, 0
+    for seed in range(12):
+        problem = crowded(seed, memory=(2, 6))
+        best, found = qn.solve(problem, "exact").objective, qn.solve(problem, "path-anneal", seed=1).objective
+        assert 0.99 * best <= found <= best * (1 + 1e-9)
+        reached += found >= best * (1 - 1e-7)
+        more += found > qn.solve(problem, "path-anneal", seed=1, candidates=5).objective
+    assert reached >= 10 and more >= 8
+
+
+def test_routes_ruled_out_by_reduced_costs_are_not_missed():
+    ruled_out = 0
+    for seed in range(12):
+        problem = crowded(seed, memory=(2, 6))
+        solver = ColumnGeneration(problem)
+        some, known = solver.columns(Settings()), solver._master.table
+        ruled_out += len(known) - len(some)
+        values = [solve_matrix(PathPacking(problem, table).matrix, Settings()).bound for table in (some, known)]
+        assert max(values[0], solver.search.value) == pytest.approx(values[1])
+        assert (np.diff(some.request) >= 0).all()
+    assert ruled_out > 100
 
 
 @pytest.mark.parametrize("degree", [1, 2])
@@ -193,4 +218,4 @@ def test_time_limits_and_interruptions_keep_the_best():
     assert result.remarks[0].startswith("interrupted") and result.objective > 0.0
     values = [value for _, value, _ in result.trace]
     assert values == sorted(values) and values[-1] == pytest.approx(result.objective)
-    assert qn.solve(problem, "path-anneal", time_limit=0.0).objective > 0.0
+    assert qn.solve(problem, "path-anneal", time_limit=0.0).status == "time-limit"

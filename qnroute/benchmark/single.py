@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 
 from qnroute.benchmark.cases import CASES, UPDATING, Case
+from qnroute.builtin import BUILT_IN, MODELS
 from qnroute.errors import NoAnswer, QnrouteError
 from qnroute.fidelity import noise, noise_budget
-from qnroute.methods import BUILT_IN, MODELS, SELECTION, Method, solve
+from qnroute.method import SELECTION, Method
+from qnroute.methods import solve
 from qnroute.problem import Problem
 from qnroute.result import Result
 from qnroute.settings import Answer, Settings, Trace
