@@ -24,6 +24,7 @@ from qnroute.models.packing import packing_of
 from qnroute.models.path_packing import PathPacking
 from qnroute.models.penalties import PAIRS, ROW, sufficient
 from qnroute.models.quadratic import Quadratic, merged, pairs_within, squares
+from qnroute.models.qubo_files import write_quadratic
 from qnroute.problem import Problem
 from qnroute.routes import RouteTable, enumerate_routes
 
@@ -247,6 +248,10 @@ class PackingQubo:
             "proven": self.proven,
             "variables": [meanings[j] for j in self.packing.column.tolist()] + slack,
         }
+
+    def write(self, path: str) -> list[str]:
+        """Write ``.bqm``, ``.qubo`` or ``.coo`` and beside it ``.legend.json``; returns the paths written."""
+        return write_quadratic(self.quadratic, path, self.legend())
 
     # --- and back ---
 

@@ -24,6 +24,7 @@ from qnroute.errors import SolverError
 from qnroute.fidelity import noise_budget
 from qnroute.models.packing_qubo import Reading
 from qnroute.models.quadratic import merged, squares
+from qnroute.models.qubo_files import write_quadratic
 from qnroute.problem import Problem
 from qnroute.routes import can_end
 
@@ -95,6 +96,10 @@ class PathQubo:
             "proven": self.proven,
             "variables": [f"{names[u]} -> {names[v]}" for u, v in zip(self.tail.tolist(), self.head.tolist())],
         }
+
+    def write(self, path: str) -> list[str]:
+        """Write ``.bqm``, ``.qubo`` or ``.coo`` and beside it ``.legend.json``; returns the paths written."""
+        return write_quadratic(self.quadratic, path, self.legend())
 
     def read(self, samples: np.ndarray) -> Reading:
         """What samples (S, N) say, as they are and repaired: the path that uses most of the arcs chosen."""

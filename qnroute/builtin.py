@@ -6,6 +6,7 @@ from qnroute.method import ALLOCATION, SELECTION, Method, Option
 from qnroute.settings import MAX_ROUTES
 
 MODELS = ("auto", "link-flow", "path-packing", "link-selection")
+QUBO_MODELS = ("auto", "route-choice-qubo", "link-selection-qubo", "path-qubo")
 ENCODINGS = ("binary", "unary", "domain-wall", "unbalanced")
 SAMPLERS = ("neal", "tabu", "steepest-descent", "openjij", "dwave", "leap")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qnroute.builtin import MODELS
+from qnroute.builtin import MODELS, QUBO_MODELS
 from qnroute.errors import SolverError
 from qnroute.method import SELECTION
 from qnroute.models import (
@@ -14,6 +14,7 @@ from qnroute.models import (
     LinkSelectionQubo,
     PackingQubo,
     PathPacking,
+    PathQubo,
     RouteChoiceQubo,
 )
 from qnroute.models.path_packing import all_routes
@@ -38,6 +39,26 @@ def packing_qubo(problem: Problem, settings: Settings, candidates: int, **how: A
     if problem.task == SELECTION:
         return LinkSelectionQubo(problem, **how)
     return RouteChoiceQubo(problem, candidate_routes(problem, settings, candidates), **how)
+
+
+def stated_qubo(
+    problem: Problem, model: str, settings: Settings, *, candidates: int, **how: Any
+) -> PackingQubo | PathQubo:
+    """The problem as the named binary quadratic model; ``auto`` picks the task's own.
+
+    Raises
+    ------
+    SolverError
+        The model cannot state the problem.
+    """
+    own = {"allocation": "route-choice-qubo", SELECTION: "link-selection-qubo"}[problem.task]
+    if model == "path-qubo":
+        return PathQubo(problem)
+    if model in ("auto", own):
+        return packing_qubo(problem, settings, candidates, **how)
+    if model in QUBO_MODELS:
+        raise SolverError(f"{model} does not state the task {problem.task}; {own} does")
+    raise SolverError(f"no model is called {model!r}; there are {', '.join(QUBO_MODELS)}")
 
 
 def stated(

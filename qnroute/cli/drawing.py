@@ -109,16 +109,35 @@ def problem(
 
 def export(
     problem: Annotated[str, typer.Argument(metavar="PROBLEM", help="Problem file.")],
-    model: Annotated[str, typer.Option(help="auto, link-flow, path-packing or link-selection.", metavar="M")],
-    out: Annotated[str, typer.Option(help="File ending in .mps or .lp.", metavar="FILE")],
+    model: Annotated[
+        str,
+        typer.Option(
+            help="auto, link-flow, path-packing or link-selection; as a QUBO: auto, route-choice-qubo, "
+            "link-selection-qubo or path-qubo.",
+            metavar="M",
+        ),
+    ],
+    out: Annotated[str, typer.Option(help="File ending in .mps or .lp; .bqm, .qubo or .coo.", metavar="FILE")],
+    encoding: Annotated[
+        str, typer.Option(help="Slack bits of a QUBO: binary, unary, domain-wall or unbalanced (none).")
+    ] = "binary",
+    candidates: Annotated[
+        int, typer.Option(help="Best routes of each request in a QUBO; 0: those of column generation.", min=0)
+    ] = 0,
 ) -> None:
     """Write a model as a file, and beside it a legend of its variable names."""
     from qnroute.formats import load_problem
     from qnroute.formats.writing import require_writable
-    from qnroute.solvers.choice import stated
+    from qnroute.models.qubo_files import ENDINGS
+    from qnroute.settings import Settings
+    from qnroute.solvers.choice import stated, stated_qubo
 
     require_writable(out)
-    made = stated(load_problem(problem), model)
+    read = load_problem(problem)
+    if out.endswith(ENDINGS):
+        made = stated_qubo(read, model, Settings(), candidates=candidates, encoding=encoding)
+    else:
+        made = stated(read, model)
     for path in made.write(out):
         console.remark(f"wrote {path}")
 
