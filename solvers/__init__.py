@@ -5,9 +5,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-_HOMES = {"ColumnGeneration": "column_generation", "solve_by": "annealing"}
+_HOMES = {
+    "ColumnGeneration": "column_generation",
+    "PathAnnealSampler": "lane_sampler",
+    "solve_by": "annealing",
+}
 
-__all__ = ["ColumnGeneration", "solve_by"]
+__all__ = ["ColumnGeneration", "PathAnnealSampler", "solve_by"]
 
 
 def __getattr__(name: str) -> Any:
@@ -25,3 +29,4 @@ def __dir__() -> list[str]:
 if TYPE_CHECKING:
     from qnroute.solvers.annealing import solve_by
     from qnroute.solvers.column_generation import ColumnGeneration
+    from qnroute.solvers.lane_sampler import PathAnnealSampler

@@ -1,0 +1,128 @@
+"""Our annealer as a dimod sampler: dimod's conformance suite, known optima, and what callers may ask of it."""
+
+from __future__ import annotations
+
+import os
+import unittest
+from pathlib import Path
+
+import dimod
+import dimod.testing
+import numpy as np
+import pytest
+from helpers import ROOT
+
+from qnroute.errors import SolverError
+from qnroute.solvers import PathAnnealSampler
+
+DATA = Path(os.environ.get("QNROUTE_DATA", ROOT.parent / "shared" / "data")) / "known-optima"
+needs_data = pytest.mark.skipif(not DATA.exists(), reason=f"{DATA} is not there")
+
+
+@dimod.testing.load_sampler_bqm_tests(PathAnnealSampler)
+class TestConformance(unittest.TestCase):
+    """What dimod asks of every sampler."""
+
+    def test_its_interface(self):
+        dimod.testing.assert_sampler_api(PathAnnealSampler())
+
+
+def random_model(seed, n=12, vartype="SPIN"):
+    rng = np.random.default_rng(seed)
+    return dimod.BinaryQuadraticModel(
+        {i: rng.normal() for i in range(n)},
+        {(i, j): rng.normal() for i in range(n) for j in range(i) if rng.random() < 0.4},
+        rng.normal(),
+        vartype,
+    )
+
+
+@pytest.mark.parametrize("vartype", ["SPIN", "BINARY"])
+def test_it_finds_ground_states(vartype):
+    for seed in range(10):
+        model = random_model(seed, vartype=vartype)
+        found = PathAnnealSampler().sample(model, num_sweeps=200, seed=1)
+        dimod.testing.assert_response_energies(found, model)
+        assert found.vartype is model.vartype and len(found) == 64
+        assert found.first.energy == pytest.approx(dimod.ExactSolver().sample(model).first.energy)
+
+
+def test_the_same_seed_gives_the_same_samples():
+    model = random_model(3, 30)
+    one, same, other, new = (
+        PathAnnealSampler().sample(model, num_sweeps=5, num_reads=20, seed=seed, workers=workers)
+        for seed, workers in ((1, 1), (1, 4), (2, 1), (None, 1))
+    )
+    assert np.array_equal(one.record.sample, same.record.sample)
+    assert not np.array_equal(one.record.sample, other.record.sample) and isinstance(new.info["seed"], int)
+
+
+def test_the_scale_of_a_model_does_not_matter():
+    model = random_model(4, 20)
+    least = PathAnnealSampler().sample(model, seed=1).first.energy
+    for scale in (1e-100, 1e100):
+        scaled = model.copy()
+        scaled.scale(scale)
+        assert PathAnnealSampler().sample(scaled, seed=1).first.energy == pytest.approx(scale * least)
+
+
+def test_it_begins_where_it_is_told_and_stops_when_it_is_told():
+    model = random_model(5, 20, "BINARY")
+    best = PathAnnealSampler().sample(model, seed=1).first
+    start = dimod.SampleSet.from_samples_bqm(best.sample, model)
+    stay = PathAnnealSampler().sample(model, num_sweeps=1, beta_range=(1e6, 1e6), initial_states=start, seed=1)
+    assert max(stay.record.energy) == pytest.approx(best.energy)
+    assert len(PathAnnealSampler().sample(model, num_reads=10_000, target_energy=best.energy, workers=1)) < 10_000
+    assert len(PathAnnealSampler().sample(model, num_reads=1_000_000, time_limit=0.3)) < 1_000_000
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_numbers_that_are_none_are_refused(bad):
+    for model in (
+        dimod.BinaryQuadraticModel({"a": bad}, {}, 0.0, "BINARY"),
+        dimod.BinaryQuadraticModel({}, {("a", "b"): bad}, 0.0, "SPIN"),
+        dimod.BinaryQuadraticModel({"a": 1.0}, {}, bad, "BINARY"),
+    ):
+        with pytest.raises(SolverError, match="not finite"):
+            PathAnnealSampler().sample(model)
+    for how in ({"num_reads": 0}, {"num_sweeps": 0}, {"beta_range": (1.0, bad)}, {"beta_range": (2.0, 1.0)}):
+        with pytest.raises(SolverError, match="num_reads"):
+            PathAnnealSampler().sample(random_model(1), **how)
+
+
+def qubo(path):
+    """x Q x, the upper triangle of symmetric Q: n m, then i j w."""
+    lines = [line.split() for line in path.read_text().splitlines() if line.strip()]
+    model = dimod.BinaryQuadraticModel("BINARY")
+    model.add_variables_from(dict.fromkeys(range(1, int(lines[0][0]) + 1), 0.0))
+    for i, j, w in lines[1:]:
+        if i == j:
+            model.add_linear(int(i), float(w))
+        else:
+            model.add_quadratic(int(i), int(j), 2.0 * float(w))
+    return model
+
+
+def max_cut(path):
+    """(sum w s_i s_j - sum w) / 2, whose least value is less the largest cut."""
+    lines = [line.split() for line in path.read_text().splitlines() if line.strip()]
+    model = dimod.BinaryQuadraticModel("SPIN")
+    for i, j, w in lines[1:]:
+        model.add_quadratic(int(i), int(j), 0.5 * float(w))
+        model.offset -= 0.5 * float(w)
+    return model
+
+
+KNOWN = {
+    "qubo/gka1a.sparse": -3414, "qubo/gka1b.sparse": -133, "qubo/gka2b.sparse": -121, "qubo/gka1c.sparse": -5058,
+    "qubo/bqp50-1.sparse": -2098, "qubo/bqp50-2.sparse": -3702, "qubo/bqp100-1.sparse": -7970,
+    "maxcut/g05_60.0": -536, "maxcut/g05_60.1": -532, "maxcut/pm1s_80.0": -79, "maxcut/G11.txt": -564,
+}  # fmt: skip
+
+
+@needs_data
+@pytest.mark.parametrize("name", KNOWN)
+def test_published_optima_are_reached(name):
+    model = (qubo if name.startswith("qubo") else max_cut)(DATA / name)
+    found = PathAnnealSampler().sample(model, seed=1, num_sweeps=2000, num_reads=128, target_energy=KNOWN[name])
+    assert found.first.energy == pytest.approx(KNOWN[name])
