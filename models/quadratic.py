@@ -71,7 +71,7 @@ def merged(linear: np.ndarray, parts: list[tuple[np.ndarray, ...]], offset: floa
     one, other, bias = (np.concatenate([part[i] for part in parts]) if parts else np.zeros(0) for i in range(3))
     key = np.minimum(one, other).astype(np.int64) * n + np.maximum(one, other)
     if len(key):
-        order = np.argsort(key, kind="stable")
+        order = np.argsort(key)  # the stable kind takes five times longer
         key, bias = key[order], bias[order]
         first = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
         key, bias = key[first], np.add.reduceat(bias, first)

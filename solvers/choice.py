@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from qnroute.builtin import MODELS, QUBO_MODELS
@@ -30,7 +31,10 @@ def candidate_routes(problem: Problem, settings: Settings, candidates: int) -> R
     if candidates == 0 and problem.objective.kind != "link-sum":
         from qnroute.solvers.column_generation import ColumnGeneration
 
-        return ColumnGeneration(problem).columns(settings)
+        limit = (
+            settings.time_limit if settings.time_limit is None else settings.time_limit / 2
+        )  # the rest is for sampling
+        return ColumnGeneration(problem).columns(replace(settings, time_limit=limit))
     return enumerate_routes(problem, per_request=candidates or _CANDIDATES, settings=settings)
 
 
