@@ -97,9 +97,11 @@ def packing_of(model: LinearModel, groups: str | None = None) -> Packing:
         return Packing(matrix.cost[column], uses, capacity, item, np.ones(len(item), np.int64), column, row)
     block = model.rows[groups]
     own = (row >= block.start) & (row < block.stop)
-    group = np.empty(len(item), np.int64)
+    group = np.full(len(item), -1, np.int64)
     inside = sparse.coo_array(uses[own])
     group[inside.coords[1]] = inside.coords[0]
+    if (group < 0).any():
+        raise SolverError(f"{model.name}: a column is in none of the rows {groups}")
     most = np.minimum(capacity[own], len(item)).astype(np.int64)
     return Packing(matrix.cost[column], uses[~own], capacity[~own], group, most, column, row[~own])
 

@@ -96,6 +96,8 @@ class PackingQubo:
         self.kind, self.bound = self._needs(pairs)
         if margin is None:
             margin = _MARGIN if (self.kind == ROW).any() else _MARGIN_OF_PAIRS
+        if not (np.isfinite(margin) and margin >= 0.0):
+            raise SolverError(f"margin: found {margin!r}, expected a number from 0")
         self.margin = float(margin)
         self._bits = [worths(int(room), encoding, largest) for room in self._limits[self.kind == ROW].tolist()]
 

@@ -78,7 +78,7 @@ class PathQubo:
 
     @property
     def proven(self) -> bool:
-        """Whether the ground state is the most reliable path for certain."""
+        """Whether the ground state is the most reliable path for certain, but for circles that cost nothing."""
         return self.strength > 1.0
 
     def to_bqm(self) -> dimod.BinaryQuadraticModel:
@@ -102,16 +102,20 @@ class PathQubo:
         return write_quadratic(self.quadratic, path, self.legend())
 
     def read(self, samples: np.ndarray) -> Reading:
-        """What samples (S, N) say, as they are and repaired: the path that uses most of the arcs chosen."""
+        """What samples (S, N) say, as they are and repaired: the path that adds fewest arcs to those chosen.
+
+        A sample that conserves flow is worth the best path that it holds; circles beside it do not matter.
+        """
         chosen = np.asarray(samples).astype(bool)
         incidence, balance = self._conservation()
         feasible = ((incidence @ chosen.T.astype(float)).T == balance).all(axis=1)
         mended = np.array([self._path(arcs) for arcs in chosen]).reshape(chosen.shape)
-        worth = np.where(feasible, self._values(chosen), 0.0)
-        return Reading(feasible, worth, mended, self._values(mended))
+        worth = self._values(mended)
+        return Reading(feasible, np.where(feasible, worth, 0.0), mended, worth)
 
     def decode(self, chosen: np.ndarray) -> Allocation:
-        """The allocation of the arcs (N,) of one path; none where it is worth nothing."""
+        """The allocation of the path that arcs (N,) hold, as `read` repairs them; none where it is worth nothing."""
+        chosen = self._path(np.asarray(chosen) > 0)
         follow = dict(zip(self.tail[chosen > 0].tolist(), self.head[chosen > 0].tolist()))
         nodes = [self.source]
         while nodes[-1] != self.target:
@@ -147,7 +151,7 @@ class PathQubo:
         return sparse.csr_array((np.maximum(cost, np.finfo(float).tiny), (self.tail, self.head)), shape=(n, n))
 
     def _path(self, arcs: np.ndarray) -> np.ndarray:
-        """(N,) the arcs of a path that leaves as few as possible of its own to add, and then is the most reliable."""
+        """(N,) the path that adds fewest arcs to those given, and of these the most reliable one."""
         extra = self.cost.sum() + 1.0
         before = dijkstra(
             self._graph(self.cost + np.where(arcs, 0.0, extra)), indices=self.source, return_predecessors=True

@@ -96,8 +96,7 @@ def _only_pairs(items, uses, order, room, group, most, taken):
     for t in order:
         if uses[t] > room / 2 and uses[t] != last:
             last = uses[t]
-            beside = min(room / 2, room - last)
-            if last + _heaviest(items, uses, order, beside, room, group, most, taken)[0] > room:
+            if last + _heaviest(items, uses, order, room - last, room, group, most, taken)[0] > room:
                 return False
     return True
 

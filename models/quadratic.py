@@ -68,7 +68,8 @@ class Quadratic:
 def merged(linear: np.ndarray, parts: list[tuple[np.ndarray, ...]], offset: float) -> Quadratic:
     """A model of couplers given in parts (one end, the other end, bias), those of the same pair summed."""
     n = len(linear)
-    one, other, bias = (np.concatenate([part[i] for part in parts]) if parts else np.zeros(0) for i in range(3))
+    none = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
+    one, other, bias = (np.concatenate([part[i] for part in [none, *parts]]) for i in range(3))
     key = np.minimum(one, other).astype(np.int64) * n + np.maximum(one, other)
     if len(key):
         order = np.argsort(key)  # the stable kind takes five times longer

@@ -8,6 +8,7 @@ penalties, which are larger, would only make it start too hot and end too cold.
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,7 +20,7 @@ from qnroute.methods import method, solve_with
 from qnroute.models import PackingQubo
 from qnroute.problem import Problem
 from qnroute.result import Result
-from qnroute.settings import Answer, Settings, Trace
+from qnroute.settings import Answer, Settings
 from qnroute.solvers.choice import packing_qubo
 
 if TYPE_CHECKING:
@@ -34,7 +35,10 @@ _HOMES = {
     "leap": ("dwave.system:LeapHybridSampler", "dwave-system"),
 }
 _SLICE = 5_000_000  # updates of a variable from one look at the clock to the next
-_RESTARTS = 100  # of a read of tabu search; without a clock the same seed gives the same answer
+_FLIPS = 8  # updates for each of which changes something, and every neighbour
+_RESTARTS = 10  # of a read of tabu search; without a clock the same seed gives the same answer
+_SAME = 1e-12  # relative difference of values by rounding
+_TINY = 1e-290
 
 
 class Schedule(NamedTuple):
@@ -44,11 +48,60 @@ class Schedule(NamedTuple):
     end: float
     sweeps: int
 
+    def said(self) -> str:
+        """In words."""
+        return f"inverse temperature {self.start:.4g} to {self.end:.4g} in {self.sweeps} sweeps"
+
 
 def schedule_of(value: np.ndarray, sweeps: int) -> Schedule:
     """The schedule for items of these values (J,)."""
-    median = float(np.median(value)) if len(value) else 1.0
+    median = max(float(np.median(value)), _TINY) if len(value) else 1.0
     return Schedule(2.0 / median, 20.0 / median, sweeps)
+
+
+class Harvest:
+    """The best of what samples of a packing have yielded, repaired, and how many needed no repair.
+
+    It begins with what is filled in from nothing, so no answer is worse than that. Of equal ones the first is kept.
+
+    Attributes
+    ----------
+    chosen, value : (J,) items of the best so far, and what they are worth
+    drawn : samples taken so far
+    """
+
+    def __init__(self, qubo: PackingQubo, settings: Settings):
+        self.qubo, self.trace, self.drawn = qubo, [], 0
+        self._settings, self._fine, self._origin = settings, 0, "filled from nothing, as no sample was better"
+        self.chosen = qubo.packing.mended(np.zeros((1, len(qubo.packing)), np.int64))[0]
+        self.value = float(self.chosen @ qubo.packing.value)
+        self._seen()
+
+    def take(self, samples: np.ndarray) -> None:
+        """Samples (S, N), the slack bits last if there are any."""
+        reading = self.qubo.read(samples)
+        self.drawn, self._fine = self.drawn + len(samples), self._fine + int(reading.feasible.sum())
+        s = int(np.argmax(reading.mended_value >= (1.0 - _SAME) * reading.mended_value.max()))
+        if reading.mended_value[s] > (1.0 + _SAME) * self.value:
+            self.chosen, self.value = reading.mended[s], float(reading.mended_value[s])
+            as_it_was = reading.feasible[s] and np.array_equal(reading.mended[s], samples[s, : len(self.chosen)])
+            self._origin = "a sample as it was drawn" if as_it_was else "a sample repaired"
+        self._seen()
+
+    def _seen(self) -> None:
+        self.trace.append((self._settings.elapsed(), self.value, None))
+        if self._settings.progress is not None:
+            self._settings.progress(*self.trace[-1])
+
+    def answer(self, wanted: int, how: str = "") -> Answer:
+        """The answer, where so many samples were wanted; `how` they were drawn."""
+        remarks = ()
+        if self.drawn:
+            share = f"{self._fine} of {self.drawn} samples keep all rules ({100 * self._fine / self.drawn:.3g} %)"
+            size = f"{len(self.qubo.packing)} items, {len(self.qubo)} variables with slack bits"
+            remarks = (f"{share}; the answer is {self._origin}", f"{size}; {how}" if how else size)
+        stopped = self._settings.stopped if self.drawn < wanted else None
+        return Answer(self.qubo.decode(self.chosen), None, self.trace, stopped, remarks)
 
 
 def sampler_called(name: str) -> dimod.Sampler:
@@ -79,10 +132,15 @@ def draws(
 ) -> Iterator[np.ndarray]:
     """Samples (S, N) of a model with variables 0 to N - 1, part by part, until there are `reads` or time is up.
 
-    What a part holds follows from the seed and its place alone.
+    What a part holds follows from the seed and its place alone. A part is one read at least, which is not cut short,
+    except of tabu search by a time limit. Samplers that know no sweeps are asked for all reads at once.
     """
-    size = max(bqm.num_variables, 1)
-    part = int(np.clip(_SLICE // (size * schedule.sweeps), 1, reads))
+    part, known = reads, sampler.parameters
+    if "num_sweeps" in known:
+        work = max(bqm.num_variables + bqm.num_interactions // _FLIPS, 1) * schedule.sweeps
+        part = int(np.clip(_SLICE // work, 1, reads))
+    elif "tenure" in known:  # tabu search: a read can take long
+        part = 1
     seeds = np.random.SeedSequence(settings.seed or 0).generate_state(-(-reads // part))
     for i, seed in enumerate(seeds.tolist()):
         if i and settings.stopped:
@@ -106,41 +164,24 @@ def _arguments(sampler: dimod.Sampler, schedule: Schedule, reads: int, seed: int
         "interrupt_function": lambda: settings.stopped is not None,
     }
     if "tenure" in sampler.parameters:
-        known |= {"num_restarts": _RESTARTS, "timeout": None}
+        limited = math.isfinite(settings.remaining())
+        timeout = max(int(1000 * settings.remaining()), 1) if limited else None
+        known |= {"num_restarts": _RESTARTS, "timeout": timeout}
     return {name: given for name, given in known.items() if name in sampler.parameters}
 
 
 def answered(problem: Problem, settings: Settings, sampler: dimod.Sampler, **options: Any) -> Answer:
     """The best of what a sampler draws, repaired; the remarks tell how many samples needed no repair."""
-    reads, sweeps = options["reads"], options["sweeps"]
+    reads = options["reads"]
     qubo = packing_qubo(problem, settings, options["candidates"], encoding=options["encoding"])
-    trace: Trace = []
-    best, best_value, raw, drawn, fine = np.zeros(len(qubo.packing), np.int64), 0.0, -np.inf, 0, 0
-    schedule = schedule_of(qubo.packing.value, sweeps)
+    harvest, schedule = Harvest(qubo, settings), schedule_of(qubo.packing.value, options["sweeps"])
     for samples in draws(qubo.to_bqm(), sampler, schedule, reads, settings) if len(qubo) else ():
-        reading = qubo.read(samples)
-        drawn, fine = drawn + len(samples), fine + int(reading.feasible.sum())
-        raw = max(raw, reading.value[reading.feasible].max(initial=-np.inf))
-        s = int(np.argmax(reading.mended_value))
-        if reading.mended_value[s] > best_value:
-            best, best_value = reading.mended[s], float(reading.mended_value[s])
-        trace.append((settings.elapsed(), best_value, None))
-        if settings.progress is not None:
-            settings.progress(*trace[-1])
-    remarks = _remarks(qubo, schedule, drawn, fine, raw >= best_value)
-    return Answer(qubo.decode(best), None, trace, settings.stopped if drawn < reads else None, remarks)
-
-
-def _remarks(qubo: PackingQubo, schedule: Schedule, drawn: int, fine: int, raw: bool) -> tuple[str, ...]:
-    if not drawn:
-        return ()
-    origin = "a sample as it was drawn" if raw else "a sample repaired"
-    remarks = (
-        f"{fine} of {drawn} samples keep all rules ({100 * fine / drawn:.3g} %); the answer is {origin}",
-        f"{len(qubo)} variables, {len(qubo.quadratic.bias)} couplers; inverse temperature {schedule.start:.4g} to "
-        f"{schedule.end:.4g} in {schedule.sweeps} sweeps",
-    )
-    return remarks if qubo.proven else (*remarks, "the penalties of this encoding are not proven to suffice")
+        harvest.take(samples)
+    annealing = "num_sweeps" in sampler.parameters
+    answer = harvest.answer(reads if "num_reads" in sampler.parameters else 1, schedule.said() if annealing else "")
+    if qubo.proven or not answer.remarks:
+        return answer
+    return replace(answer, remarks=(*answer.remarks, "the penalties of this encoding are not proven to suffice"))
 
 
 def anneal(problem: Problem, settings: Settings, *, sampler: str, **options: Any) -> Answer:

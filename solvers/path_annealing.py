@@ -7,21 +7,24 @@ What becomes of a read follows from the seed and its number alone.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
-from typing import NamedTuple
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from qnroute.models import PackingQubo
 from qnroute.problem import Problem
-from qnroute.settings import Answer, Settings, Trace
-from qnroute.solvers.annealing import Schedule, schedule_of
+from qnroute.settings import Answer, Settings
+from qnroute.solvers.annealing import Harvest, Schedule, schedule_of
 from qnroute.solvers.choice import packing_qubo
 from qnroute.solvers.lanes import LANES, Model, sweep
 
 _SLICE = 20_000_000  # updates of a variable in one lane between two looks at the clock
-_QUENCH = np.full(3, 1e30, np.float32)  # inverse temperatures at the end
+_COLDEST = 1e30
+_QUENCH = np.full(3, _COLDEST, np.float32)  # inverse temperatures at the end
 
 
 class Samples(NamedTuple):
@@ -31,7 +34,7 @@ class Samples(NamedTuple):
     energy: np.ndarray
 
 
-def annealed(
+def in_blocks(
     model: Model,
     schedule: Schedule,
     reads: int,
@@ -39,49 +42,57 @@ def annealed(
     *,
     workers: int = 0,
     initial: np.ndarray | None = None,
-    target: float = -np.inf,
-    seen: Callable[[np.ndarray, float], bool | None] | None = None,
-) -> Samples:
-    """Anneal so many reads, or as many as there is time for; one that is cut short is quenched where it stands.
+) -> Iterator[Samples]:
+    """Anneal so many reads, or as many as there is time for, and give them in their order, some at a time.
+
+    A read that is cut short is quenched where it stands; the first ones are looked at for a moment at least.
 
     Parameters
     ----------
     workers
         Threads; 0 for as many as there are cores.
     initial
-        (S, N) states to begin with, one after the other; by default they are random.
-    target
-        An energy at which the search ends early.
-    seen
-        Called with the best state so far (N,) and its energy, when there is a better one; True ends the search.
+        (S, N) states to begin with, one after the other, with at most one of each block; by default they are random.
     """
-    temperatures = np.geomspace(schedule.start * model.unit, schedule.end * model.unit, schedule.sweeps)
-    blocks = np.array_split(np.arange(reads), np.arange(LANES, reads, LANES))
-    done: list[Samples | None] = [None] * len(blocks)
-    best, ended = np.inf, False
+    temperatures = np.geomspace(schedule.start, schedule.end, schedule.sweeps) * model.unit
+    temperatures = np.minimum(temperatures, _COLDEST).astype(np.float32)
+    ended, threads = threading.Event(), workers or len(os.sched_getaffinity(0))
 
     def over() -> bool:
-        return ended or settings.stopped is not None
+        return ended.is_set() or settings.stopped is not None
 
-    def work(number: int) -> None:
-        if number == 0 or not over():
-            done[number] = _block(
-                model, temperatures.astype(np.float32), blocks[number], settings.seed or 0, initial, over
-            )
+    def work(first: int) -> Samples | None:
+        if first and over():
+            return None
+        numbers = np.arange(first, min(first + LANES, reads))
+        return _block(model, temperatures, numbers, settings.seed or 0, initial, over)
 
-    with ThreadPoolExecutor(workers or len(os.sched_getaffinity(0))) as pool:
-        running = {pool.submit(work, number): number for number in range(len(blocks))}
-        while running:
-            finished, _ = wait(running, timeout=0.05, return_when="FIRST_COMPLETED")
-            for one in finished:
-                one.result()
-                samples = done[running.pop(one)]
-                if samples is not None and samples.energy.min() < best:
-                    s = int(np.argmin(samples.energy))
-                    best = float(samples.energy[s])
-                    ended = ended or best <= target or bool(seen is not None and seen(samples.x[s], best))
-    some = [samples for samples in done if samples is not None]
-    return Samples(np.concatenate([part.x for part in some]), np.concatenate([part.energy for part in some]))
+    pool, waiting = ThreadPoolExecutor(threads), deque()
+    try:
+        for first in range(0, reads, LANES):
+            if first and over():
+                break
+            waiting.append(pool.submit(work, first))
+            if len(waiting) > 2 * threads and (samples := waiting.popleft().result()) is not None:
+                yield samples
+        while waiting:
+            if (samples := waiting.popleft().result()) is not None:
+                yield samples
+    finally:
+        ended.set()
+        pool.shutdown(cancel_futures=True)
+
+
+def annealed(
+    model: Model, schedule: Schedule, reads: int, settings: Settings, *, target: float = -np.inf, **how: Any
+) -> Samples:
+    """All that `in_blocks` gives, until there is an energy of `target` or less."""
+    found = []
+    for samples in in_blocks(model, schedule, reads, settings, **how):
+        found.append(samples)
+        if samples.energy.min() <= target:
+            break
+    return Samples(np.concatenate([part.x for part in found]), np.concatenate([part.energy for part in found]))
 
 
 def _block(
@@ -127,36 +138,9 @@ def path_anneal(
     problem: Problem, settings: Settings, *, reads: int, sweeps: int, candidates: int, workers: int
 ) -> Answer:
     """Method ``path-anneal``: the best state, repaired."""
-    trace: Trace = []
     qubo = packing_qubo(problem, settings, candidates)
-    chosen, value = qubo.packing.mended(np.zeros((1, len(qubo.packing)), np.int64))[0], 0.0
-
-    def better(samples: np.ndarray) -> float:
-        nonlocal chosen, value
-        mended = qubo.packing.mended(samples)
-        worth = mended @ qubo.packing.value
-        s = int(np.argmax(worth))
-        if worth[s] > value or not trace:
-            chosen, value = mended[s], float(worth[s])
-            trace.append((settings.elapsed(), value, None))
-            if settings.progress is not None:
-                settings.progress(*trace[-1])
-        return value
-
-    if not len(qubo.packing):
-        return Answer(qubo.decode(chosen), stopped=settings.stopped)
-    better(chosen[None])
-    schedule = schedule_of(qubo.packing.value, sweeps)
-    found = annealed(
-        charged(qubo), schedule, reads, settings, workers=workers, seen=lambda state, _: better(state[None]) is None
-    )
-    raw = qubo.packing.feasible(found.x)
-    best = better(found.x)
-    fine = bool(raw.any()) and (found.x[raw] @ qubo.packing.value).max() >= best
-    origin = "a sample as it was drawn" if fine else "a sample repaired"
-    remarks = (
-        f"{raw.sum()} of {len(raw)} samples keep all rules ({100 * raw.mean():.3g} %); the answer is {origin}",
-        f"{len(qubo.packing)} variables; inverse temperature {schedule.start:.4g} to {schedule.end:.4g} in {sweeps} "
-        "sweeps",
-    )
-    return Answer(qubo.decode(chosen), None, trace, settings.stopped if len(raw) < reads else None, remarks)
+    harvest, schedule = Harvest(qubo, settings), schedule_of(qubo.packing.value, sweeps)
+    if len(qubo.packing):
+        for samples in in_blocks(charged(qubo), schedule, reads, settings, workers=workers):
+            harvest.take(samples.x)
+    return harvest.answer(reads, schedule.said())

@@ -51,13 +51,16 @@ def test_simulated_annealing_finds_optima_of_small_problems():
 
 
 def test_what_was_repaired_is_said():
-    problem = selection(degree=2)
-    result = qn.solve(problem, "neal", reads=16, sweeps=1, seed=1)
-    fine = int(result.remarks[0].split()[0])
-    assert fine < 16 and result.remarks[0].endswith("the answer is a sample repaired")
-    fine = qn.solve(selection(degree=20), "neal", reads=16, seed=1)  # no rule binds
-    assert "16 of 16 samples keep all rules (100 %); the answer is a sample as it was drawn" in fine.remarks[0]
-    assert "inverse temperature" in fine.remarks[1]
+    origins = set()
+    for seed in range(10):
+        problem = selection(seed, degree=2)
+        first, origin = qn.solve(problem, "neal", reads=16, sweeps=3, seed=1).remarks[0].split("; ")
+        assert int(first.split()[0]) < 16
+        origins.add(origin)
+    assert "the answer is a sample repaired" in origins
+    fine = [qn.solve(selection(seed, n=14), "neal", reads=16, seed=1) for seed in range(10)]
+    assert any(result.remarks[0].endswith("the answer is a sample as it was drawn") for result in fine)
+    assert "inverse temperature" in fine[0].remarks[1]
     assert "not proven" in qn.solve(problem, "neal", encoding="unbalanced").remarks[-1]
     assert not any("not proven" in remark for remark in qn.solve(problem, "neal").remarks)
 
@@ -77,7 +80,7 @@ def test_the_temperature_follows_from_values_not_from_penalties():
 def test_parts_do_not_change_what_is_drawn(monkeypatch):
     from qnroute.solvers import annealing
 
-    model, sampler = LinkSelectionQubo(selection()), sampler_called("steepest-descent")
+    model, sampler = LinkSelectionQubo(selection()), sampler_called("neal")
     schedule = schedule_of(model.packing.value, 100)
     for size in (1, 10**12):
         monkeypatch.setattr(annealing, "_SLICE", size)
@@ -95,8 +98,27 @@ def test_any_sampler_can_be_passed_in():
 
     problem = crowded()
     result = qn.solvers.solve_by(Idle(), problem, reads=3, common={"seed": 1})
-    assert result.method == "anneal" and result.objective > 0.0  # filled from nothing
-    assert "1 of 1 samples" in result.remarks[0] and "repaired" in result.remarks[0]
+    assert result.method == "anneal" and result.objective > 0.0
+    assert "1 of 1 samples" in result.remarks[0] and "filled from nothing" in result.remarks[0]
+    assert not any("inverse temperature" in remark for remark in result.remarks)
+
+
+def test_samplers_without_sweeps_are_asked_once():
+    class Paid(dimod.Sampler):
+        properties, parameters, asked = {}, {"num_reads": []}, []
+
+        def sample(self, bqm, *, num_reads):
+            self.asked.append(num_reads)
+            return dimod.RandomSampler().sample(bqm, num_reads=num_reads)
+
+    qn.solvers.solve_by(Paid(), crowded(n=100, count=100), reads=200)
+    assert Paid.asked == [200]
+
+
+def test_tabu_search_keeps_a_time_limit():
+    start = time.perf_counter()
+    qn.solve(crowded(n=150, count=150), "tabu", time_limit=1.0, candidates=10)
+    assert time.perf_counter() - start < 6.0
 
 
 def test_samplers_that_are_not_there_say_what_to_install():

@@ -20,7 +20,7 @@ from qnroute.solvers.annealing import Schedule
 from qnroute.solvers.column_generation import ColumnGeneration
 from qnroute.solvers.highs import solve_matrix
 from qnroute.solvers.lanes import LANES, Model, sweep
-from qnroute.solvers.path_annealing import annealed
+from qnroute.solvers.path_annealing import annealed, in_blocks
 
 COOL = Schedule(0.1, 10.0, 100)
 
@@ -133,14 +133,17 @@ def test_it_begins_where_it_is_told_and_ends_at_a_target():
     assert (annealed(model, cold, 8, Settings(seed=1), initial=state).energy <= model.energies(state) + 1e-9).all()
     few = annealed(model, COOL, 100_000, Settings(seed=1), target=best, workers=1)
     assert few.energy.min() <= best and len(few.x) < 100_000
-    seen = []
 
-    def enough(x, energy):
-        seen.append((x.copy(), energy))
-        return len(seen) == 1
 
-    few = annealed(model, COOL, 100_000, Settings(seed=1), seen=enough)
-    assert len(few.x) < 100_000 and model.energies(seen[0][0][None])[0] == pytest.approx(seen[0][1])
+def test_blocks_come_in_order_and_the_rest_is_left_when_nobody_asks():
+    model = drawn(np.random.default_rng(6), 10)
+    parts = in_blocks(model, COOL, 10**9, Settings(seed=1), workers=2)
+    first, second = next(parts), next(parts)
+    start = time.perf_counter()
+    parts.close()
+    assert time.perf_counter() - start < 5.0
+    both = annealed(model, COOL, 2 * LANES, Settings(seed=1))
+    assert np.array_equal(np.concatenate([first.x, second.x]), both.x)
 
 
 # --- as a method ---
@@ -219,3 +222,46 @@ def test_time_limits_and_interruptions_keep_the_best():
     values = [value for _, value, _ in result.trace]
     assert values == sorted(values) and values[-1] == pytest.approx(result.objective)
     assert qn.solve(problem, "path-anneal", time_limit=0.0).status == "time-limit"
+
+
+def test_equal_values_do_not_make_it_depend_on_workers():
+    for seed in range(6):
+        problem = crowded(seed)
+        problem = problem.replace(network=problem.network.replace(p=0.5))
+        results = [
+            qn.solve(problem, "path-anneal", candidates=5, reads=128, sweeps=20, seed=1, workers=workers)
+            for workers in (1, 2, 4, 4)
+        ]
+        assert all(r.allocation == results[0].allocation and r.remarks == results[0].remarks for r in results)
+
+
+def test_remarks_say_where_the_answer_is_from():
+    drawn_as_it_is = 0
+    for seed in range(10):
+        result = qn.solve(crowded(seed), "path-anneal", candidates=5, seed=1)
+        drawn_as_it_is += result.remarks[0].endswith("a sample as it was drawn")
+    assert drawn_as_it_is >= 8
+    hurried = [qn.solve(crowded(seed), "path-anneal", candidates=5, reads=1, sweeps=1) for seed in range(20)]
+    origins = {result.remarks[0].split("; ")[1] for result in hurried}
+    assert "the answer is filled from nothing, as no sample was better" in origins
+    assert "inverse temperature" in result.remarks[1]
+
+
+def test_what_is_raised_while_it_works_is_raised_at_once():
+    def tired(*_):
+        raise ValueError("tired")
+
+    start = time.perf_counter()
+    with pytest.raises(ValueError, match="tired"):
+        qn.solve(crowded(1), "path-anneal", reads=1_000_000, candidates=5, progress=tired)
+    assert time.perf_counter() - start < 10.0
+
+
+@pytest.mark.parametrize("weights", [(1e-310, 1e-310), (1e150, 1e-150), (1e-200, 1.0)])
+def test_weights_of_any_size(weights):
+    problem = crowded(2)
+    sizes = [weights[i % 2] for i in range(len(problem.requests))]
+    requests = [qn.Request(r.id, r.source, r.target, weight=w) for r, w in zip(problem.requests, sizes)]
+    for name in ("path-anneal", "neal"):
+        result = qn.solve(problem.replace(requests=requests), name, seed=1, candidates=5)
+        assert result.objective >= 0.0 and "inf" not in result.remarks[1]

@@ -113,6 +113,9 @@ def test_numbers_that_are_none_are_refused(bad):
         Quadratic(np.array([bad]), np.zeros(0, int), np.zeros(0, int), np.zeros(0))
     with pytest.raises(SolverError, match="strength: found"):
         route_choice(random.Random(1), strength=bad)
+    for margin in (bad, -0.5):
+        with pytest.raises(SolverError, match="margin: found"):
+            route_choice(random.Random(1), strength=2.0, margin=margin)
 
 
 @pytest.mark.parametrize("room", range(1, 40))
@@ -300,6 +303,18 @@ def test_the_ground_state_is_the_most_reliable_path():
         for chosen, worth in zip(model.read(noise).mended, model.read(noise).mended_value):
             assert value(problem, model.decode(chosen)) == pytest.approx(worth)
         assert len(model.legend()["variables"]) == len(model)
+
+
+def test_circles_beside_a_path_do_not_matter():
+    links = [("a", "b", 0.5), ("b", "t", 0.5), ("b", "c", 1.0), ("c", "d", 0.9)]
+    nodes = [{"id": v} for v in "abctd"]
+    made = qn.Network(nodes, [{"source": u, "target": v, "p": p} for u, v, p in links])
+    model = PathQubo(qn.Problem(made, [qn.Request("r", "a", "t")]))
+    samples, _ = ground_states(model)
+    reading = model.read(samples)
+    assert len(samples) == 2 and reading.feasible.all() and np.allclose(reading.value, 0.25)
+    for chosen in samples:
+        assert model.decode(chosen).routes[0].nodes == ("a", "b", "t")
 
 
 def test_what_a_path_model_cannot_say_is_refused():
