@@ -13,6 +13,7 @@ import scipy.sparse as sparse
 import qnroute as qn
 from qnroute import generate
 from qnroute.allocation import check
+from qnroute.benchmark import sampling
 from qnroute.models import PathPacking, RouteChoiceQubo
 from qnroute.models.quadratic import merged
 from qnroute.settings import Settings
@@ -265,3 +266,16 @@ def test_weights_of_any_size(weights):
     for name in ("path-anneal", "neal"):
         result = qn.solve(problem.replace(requests=requests), name, seed=1, candidates=5)
         assert result.objective >= 0.0 and "inf" not in result.remarks[1]
+
+
+def test_its_benchmark_measures_both_ways(monkeypatch):
+    monkeypatch.setattr(sampling, "_NEAL_READS", 20)
+    rows = sampling.measure(runs=2, nodes=25, requests=10)
+    assert [(row.network, row.way) for row in rows] == [
+        (network, way) for network in ("100", "101", "all") for way in ("path-anneal", "neal, repaired")
+    ]
+    assert all(row.tts99_ms >= row.read_ms > 0.0 and 0.0 <= row.within <= 1.0 for row in rows)
+    assert all(row.ratio == 1.0 for row in rows[::2]) and rows[0].within > 0.1
+    stop = threading.Event()
+    stop.set()
+    assert sampling.measure(runs=2, nodes=25, requests=10, interrupted=stop) == []

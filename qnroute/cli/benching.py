@@ -20,7 +20,10 @@ def bench(
         str | None, typer.Argument(metavar="[NAME]", help="A benchmark; all are listed if left out.")
     ] = None,
     runs: Annotated[
-        int | None, typer.Option(min=1, max=100, help="Runs of each way (building: 3, exact: 1).", metavar="N")
+        int | None,
+        typer.Option(
+            min=1, max=100, help="Runs of each way (building: 3, exact: 1); networks (sampling: 20).", metavar="N"
+        ),
     ] = None,
     case: Annotated[
         list[str] | None, typer.Option(help="exact: a case or a group of cases; may be repeated.", metavar="NAME")
