@@ -8,6 +8,7 @@ penalties, which are larger, would only make it start too hot and end too cold.
 from __future__ import annotations
 
 import importlib
+import inspect
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -37,6 +38,7 @@ _HOMES = {
 _SLICE = 5_000_000  # updates of a variable from one look at the clock to the next
 _FLIPS = 8  # updates for each of which changes something, and every neighbour
 _RESTARTS = 10  # of a read of tabu search; without a clock the same seed gives the same answer
+_REPEATS = "openjij"  # gives the same read again and again once it has a seed
 _SAME = 1e-12  # relative difference of values by rounding
 _TINY = 1e-290
 
@@ -93,13 +95,12 @@ class Harvest:
         if self._settings.progress is not None:
             self._settings.progress(*self.trace[-1])
 
-    def answer(self, wanted: int, how: str = "") -> Answer:
-        """The answer, where so many samples were wanted; `how` they were drawn."""
+    def answer(self, wanted: int, *how: str) -> Answer:
+        """The answer, where so many samples were wanted; what is said of `how` they were drawn goes to the remarks."""
         remarks = ()
         if self.drawn:
             share = f"{self._fine} of {self.drawn} samples keep all rules ({100 * self._fine / self.drawn:.3g} %)"
-            size = f"{len(self.qubo.packing)} items, {len(self.qubo)} variables with slack bits"
-            remarks = (f"{share}; the answer is {self._origin}", f"{size}; {how}" if how else size)
+            remarks = (f"{share}; the answer is {self._origin}", "; ".join(how))
         stopped = self._settings.stopped if self.drawn < wanted else None
         return Answer(self.qubo.decode(self.chosen), None, self.trace, stopped, remarks)
 
@@ -135,10 +136,10 @@ def draws(
     What a part holds follows from the seed and its place alone. A part is one read at least, which is not cut short,
     except of tabu search by a time limit. Samplers that know no sweeps are asked for all reads at once.
     """
-    part, known = reads, sampler.parameters
+    part, known = reads, _listens_to(sampler)
     if "num_sweeps" in known:
         work = max(bqm.num_variables + bqm.num_interactions // _FLIPS, 1) * schedule.sweeps
-        part = int(np.clip(_SLICE // work, 1, reads))
+        part = int(np.clip(_SLICE // work, 1, reads)) if not type(sampler).__module__.startswith(_REPEATS) else 1
     elif "tenure" in known:  # tabu search: a read can take long
         part = 1
     seeds = np.random.SeedSequence(settings.seed or 0).generate_state(-(-reads // part))
@@ -163,11 +164,16 @@ def _arguments(sampler: dimod.Sampler, schedule: Schedule, reads: int, seed: int
         "beta_schedule_type": "geometric",
         "interrupt_function": lambda: settings.stopped is not None,
     }
-    if "tenure" in sampler.parameters:
+    if "tenure" in _listens_to(sampler):
         limited = math.isfinite(settings.remaining())
         timeout = max(int(1000 * settings.remaining()), 1) if limited else None
         known |= {"num_restarts": _RESTARTS, "timeout": timeout}
-    return {name: given for name, given in known.items() if name in sampler.parameters}
+    return {name: given for name, given in known.items() if name in _listens_to(sampler)}
+
+
+def _listens_to(sampler: dimod.Sampler) -> set[str]:
+    """What a sampler can be told; openjij's list of its parameters is not complete."""
+    return {*sampler.parameters, *inspect.signature(sampler.sample).parameters}
 
 
 def answered(problem: Problem, settings: Settings, sampler: dimod.Sampler, **options: Any) -> Answer:
@@ -177,8 +183,9 @@ def answered(problem: Problem, settings: Settings, sampler: dimod.Sampler, **opt
     harvest, schedule = Harvest(qubo, settings), schedule_of(qubo.packing.value, options["sweeps"])
     for samples in draws(qubo.to_bqm(), sampler, schedule, reads, settings) if len(qubo) else ():
         harvest.take(samples)
-    annealing = "num_sweeps" in sampler.parameters
-    answer = harvest.answer(reads if "num_reads" in sampler.parameters else 1, schedule.said() if annealing else "")
+    size = f"{len(qubo)} variables, {len(qubo) - len(qubo.packing)} of them slack"
+    how = (size, schedule.said()) if "num_sweeps" in _listens_to(sampler) else (size,)
+    answer = harvest.answer(reads if "num_reads" in _listens_to(sampler) else 1, *how)
     if qubo.proven or not answer.remarks:
         return answer
     return replace(answer, remarks=(*answer.remarks, "the penalties of this encoding are not proven to suffice"))

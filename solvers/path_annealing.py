@@ -128,10 +128,8 @@ def _random(model: Model, stream: np.random.Generator) -> np.ndarray:
 def charged(qubo: PackingQubo) -> Model:
     """A packing with its pairs as couplers and its other rows charged for their excess, requests as blocks."""
     group, most = qubo.packing.group, qubo.packing.most
-    new = (
-        np.concatenate([[True], (group[1:] != group[:-1]) | (most[group[1:]] > 1)]) if len(group) else np.zeros(0, bool)
-    )
-    return Model(*qubo.excess, np.append(np.flatnonzero(new), len(group)))
+    begins = np.append(True, (group[1:] != group[:-1]) | (most[group[1:]] > 1))[: len(group)]
+    return Model(*qubo.excess, np.append(np.flatnonzero(begins), len(group)))
 
 
 def path_anneal(
@@ -143,4 +141,4 @@ def path_anneal(
     if len(qubo.packing):
         for samples in in_blocks(charged(qubo), schedule, reads, settings, workers=workers):
             harvest.take(samples.x)
-    return harvest.answer(reads, schedule.said())
+    return harvest.answer(reads, f"{len(qubo.packing)} variables, no slack", schedule.said())
