@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from qnroute.benchmark import sampling
 from qnroute.models import PathPacking, RouteChoiceQubo
 from qnroute.models.quadratic import merged
 from qnroute.settings import Settings
+from qnroute.solvers import path_annealing
 from qnroute.solvers.annealing import Schedule
 from qnroute.solvers.column_generation import ColumnGeneration
 from qnroute.solvers.highs import solve_matrix
@@ -136,15 +136,28 @@ def test_it_begins_where_it_is_told_and_ends_at_a_target():
     assert few.energy.min() <= best and len(few.x) < 100_000
 
 
-def test_blocks_come_in_order_and_the_rest_is_left_when_nobody_asks():
+@pytest.fixture
+def begun(monkeypatch):
+    """The first reads of the blocks that were begun."""
+    numbers, block = [], path_annealing._block
+
+    def counted(model, temperatures, reads, *others):
+        numbers.append(int(reads[0]))
+        return block(model, temperatures, reads, *others)
+
+    monkeypatch.setattr(path_annealing, "_block", counted)
+    return numbers
+
+
+def test_blocks_come_in_order_and_the_rest_is_left_when_nobody_asks(begun):
     model = drawn(np.random.default_rng(6), 10)
+    both = annealed(model, COOL, 2 * LANES, Settings(seed=1))
+    begun.clear()
     parts = in_blocks(model, COOL, 10**9, Settings(seed=1), workers=2)
     first, second = next(parts), next(parts)
-    start = time.perf_counter()
     parts.close()
-    assert time.perf_counter() - start < 5.0
-    both = annealed(model, COOL, 2 * LANES, Settings(seed=1))
     assert np.array_equal(np.concatenate([first.x, second.x]), both.x)
+    assert 2 <= len(begun) <= 6  # two that were asked for, and two in waiting for each worker
 
 
 # --- as a method ---
@@ -210,21 +223,6 @@ def test_requests_of_several_routes_and_nothing_at_all():
     assert qn.solve(problem.replace(requests=[]), "path-anneal").objective == 0.0
 
 
-def test_time_limits_and_interruptions_keep_the_best():
-    problem = crowded(1, n=200, count=200)
-    start = time.perf_counter()
-    result = qn.solve(problem, "path-anneal", reads=1_000_000, sweeps=10_000, time_limit=1.0)
-    assert time.perf_counter() - start < 10.0
-    assert result.status == "time-limit" and result.objective > 0.0
-    stop = threading.Event()
-    threading.Timer(0.5, stop.set).start()
-    result = qn.solve(problem, "path-anneal", reads=1_000_000, sweeps=10_000, interrupted=stop)
-    assert result.remarks[0].startswith("interrupted") and result.objective > 0.0
-    values = [value for _, value, _ in result.trace]
-    assert values == sorted(values) and values[-1] == pytest.approx(result.objective)
-    assert qn.solve(problem, "path-anneal", time_limit=0.0).status == "time-limit"
-
-
 def test_equal_values_do_not_make_it_depend_on_workers():
     for seed in range(6):
         problem = crowded(seed)
@@ -248,14 +246,17 @@ def test_remarks_say_where_the_answer_is_from():
     assert "inverse temperature" in result.remarks[1]
 
 
-def test_what_is_raised_while_it_works_is_raised_at_once():
-    def tired(*_):
-        raise ValueError("tired")
+def test_what_is_raised_while_it_works_ends_it(begun):
+    calls = []
 
-    start = time.perf_counter()
+    def tired(*_):
+        calls.append(1)
+        if len(calls) == 3:
+            raise ValueError("tired")
+
     with pytest.raises(ValueError, match="tired"):
-        qn.solve(crowded(1), "path-anneal", reads=1_000_000, candidates=5, progress=tired)
-    assert time.perf_counter() - start < 10.0
+        qn.solve(crowded(1), "path-anneal", reads=1_000_000, candidates=5, workers=2, progress=tired)
+    assert 2 <= len(begun) <= 6
 
 
 @pytest.mark.parametrize("weights", [(1e-310, 1e-310), (1e150, 1e-150), (1e-200, 1.0)])
