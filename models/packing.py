@@ -42,10 +42,10 @@ class Packing:
         return len(self.value)
 
     @cached_property
-    def _by_item(self) -> sparse.csr_array:
-        """(J, R + G) what each item uses, groups included."""
+    def rows(self) -> sparse.csr_array:
+        """(R + G, J) what each item uses of rows, and of groups as rows."""
         groups = sparse.csr_array((np.ones(len(self)), (self.group, np.arange(len(self)))), (len(self.most), len(self)))
-        return sparse.csr_array(sparse.vstack([self.uses, groups]).T)
+        return sparse.csr_array(sparse.vstack([self.uses, groups]))
 
     @cached_property
     def limits(self) -> np.ndarray:
@@ -54,14 +54,14 @@ class Packing:
 
     def feasible(self, chosen: np.ndarray) -> np.ndarray:
         """(S,) whether samples (S, J) keep all rows and groups."""
-        return ((self._by_item.T @ chosen.T.astype(float)).T <= self.limits).all(axis=1)
+        return ((self.rows @ chosen.T.astype(float)).T <= self.limits).all(axis=1)
 
     def mended(self, chosen: np.ndarray) -> np.ndarray:
         """(S, J) samples that fit: the least valuable of what conflicts dropped, then filled, the densest first.
 
         Density is value over the square root of what an item uses in all.
         """
-        by_item = self._by_item
+        by_item = sparse.csr_array(self.rows.T)
         by_value = np.argsort(-self.value, kind="stable")
         by_density = np.argsort(-self.value / np.sqrt(np.maximum(by_item.sum(axis=1), 1.0)), kind="stable")
         arrays = by_item.indptr, by_item.indices, by_item.data, self.limits

@@ -92,7 +92,7 @@ class PackingQubo:
             raise SolverError(f"strength: found {strength!r}, expected a number above 0")
         self.model, self.problem, self.packing = model, model.problem, packing_of(model, groups)
         self.encoding, self.strength, self._largest = encoding, float(strength), largest
-        self._rows, self._limits = self._all_rows()
+        self._rows, self._limits = self.packing.rows, self.packing.limits
         self.kind, self.bound = self._needs(pairs)
         if margin is None:
             margin = _MARGIN if (self.kind == ROW).any() else _MARGIN_OF_PAIRS
@@ -110,12 +110,6 @@ class PackingQubo:
         return self.encoding != "unbalanced" and self.strength >= 1.0 and self.strength - 1.0 + self.margin > 0.0
 
     # --- stating it ---
-
-    def _all_rows(self) -> tuple[sparse.csr_array, np.ndarray]:
-        """Rows and groups as rows over items, with their capacities."""
-        packing, count = self.packing, len(self.packing)
-        groups = sparse.csr_array((np.ones(count), (packing.group, np.arange(count))), (len(packing.most), count))
-        return sparse.csr_array(sparse.vstack([packing.uses, groups])), packing.limits
 
     def _needs(self, pairs: bool) -> tuple[np.ndarray, np.ndarray]:
         packing, rows, count = self.packing, len(self.packing.capacity), len(self.packing)

@@ -65,6 +65,7 @@ class PathQubo:
         costs = closed(problem, path_costs(problem))
         self._refuse_limits(costs.noise)
         self.tail, self.head, self.cost = self._arcs(costs.link, costs.node)
+        self._number = {ends: a for a, ends in enumerate(zip(self.tail.tolist(), self.head.tolist()))}
         cheapest = self._cheapest(self.cost)
         if not (np.isfinite(cheapest) and can_end(problem, self.source, self.target)):
             raise SolverError(f"path-qubo: no path serves request {problem.requests[0].id}")
@@ -156,11 +157,10 @@ class PathQubo:
         before = dijkstra(
             self._graph(self.cost + np.where(arcs, 0.0, extra)), indices=self.source, return_predecessors=True
         )[1]
-        number = {ends: a for a, ends in enumerate(zip(self.tail.tolist(), self.head.tolist()))}
         path, v = np.zeros(len(arcs), np.int64), self.target
         while v != self.source:
             u = int(before[v])
-            path[number[u, v]] = 1
+            path[self._number[u, v]] = 1
             v = u
         return path
 

@@ -12,7 +12,7 @@ SAMPLERS = ("neal", "tabu", "steepest-descent", "openjij", "dwave", "leap")
 
 _THREADS = Option("threads", int, 1, "HiGHS threads; 1 is reproducible", low=1, high=256)
 _MAX_ROUTES = Option("max_routes", int, MAX_ROUTES, "routes listed in all before giving way", low=1, high=5_000_000)
-_WORKERS = Option("workers", int, 0, "threads that price routes; 0 for as many as there are cores", low=0, high=256)
+_WORKERS = Option("workers", int, 0, "threads; 0 for as many as there are cores", low=0, high=256)
 _BOTH = (ALLOCATION, SELECTION)
 
 

@@ -146,15 +146,15 @@ def draws(
     for i, seed in enumerate(seeds.tolist()):
         if i and settings.stopped:
             return
-        how = _arguments(sampler, schedule, min(part, reads - i * part), seed & 0x7FFFFFFF, settings)
+        how = _arguments(schedule, min(part, reads - i * part), seed & 0x7FFFFFFF, settings, known)
         found = sampler.sample(bqm, **how)
         order = np.argsort([int(v) for v in found.variables])
         yield np.repeat(found.record.sample, found.record.num_occurrences, axis=0)[:, order]
 
 
-def _arguments(sampler: dimod.Sampler, schedule: Schedule, reads: int, seed: int, settings: Settings) -> dict[str, Any]:
+def _arguments(schedule: Schedule, reads: int, seed: int, settings: Settings, listened_to: set[str]) -> dict[str, Any]:
     """Of what a sampler might be told, what it listens to."""
-    known = {
+    told = {
         "num_reads": reads,
         "seed": seed,
         "num_sweeps": schedule.sweeps,
@@ -164,11 +164,11 @@ def _arguments(sampler: dimod.Sampler, schedule: Schedule, reads: int, seed: int
         "beta_schedule_type": "geometric",
         "interrupt_function": lambda: settings.stopped is not None,
     }
-    if "tenure" in _listens_to(sampler):
+    if "tenure" in listened_to:
         limited = math.isfinite(settings.remaining())
         timeout = max(int(1000 * settings.remaining()), 1) if limited else None
-        known |= {"num_restarts": _RESTARTS, "timeout": timeout}
-    return {name: given for name, given in known.items() if name in _listens_to(sampler)}
+        told |= {"num_restarts": _RESTARTS, "timeout": timeout}
+    return {name: given for name, given in told.items() if name in listened_to}
 
 
 def _listens_to(sampler: dimod.Sampler) -> set[str]:
