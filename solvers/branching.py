@@ -32,7 +32,7 @@ _LITTLE = 1e-6  # of the gap: what a case closes at least, when both are weighed
 class Case(NamedTuple):
     """Some of all allocations: requests that are left out, or served, and requests with links to avoid, or to take.
 
-    A request that is served gets a bonus for each time that it is named.
+    A request that is served gets a bonus, twice as much each time that it is named again.
     """
 
     out: tuple[int, ...] = ()
@@ -66,10 +66,10 @@ def branched(relaxation: Relaxation) -> Search:
 
     def split(bound: float, case: Case) -> bool:
         """Put the parts of a case on the heap; whether there are any."""
-        halves = _halves(relaxation, case, tried)
-        for half in halves:
-            heapq.heappush(waiting, (-bound, next(order), half))
-        return bool(halves)
+        parts = _parts(relaxation, case, tried)
+        for part in parts:
+            heapq.heappush(waiting, (-bound, next(order), part))
+        return bool(parts)
 
     if not split(root.bound, Case()):
         return root
@@ -99,7 +99,7 @@ def branched(relaxation: Relaxation) -> Search:
     return relaxation.search.bounded(max([least, relaxation.search.value, *(-each[0] for each in waiting)]))
 
 
-def _halves(relaxation: Relaxation, case: Case, tried: dict[int, float]) -> tuple[Case, ...]:
+def _parts(relaxation: Relaxation, case: Case, tried: dict[int, float]) -> tuple[Case, ...]:
     """Cases that together are this one, all without the relaxation at hand; none if that is whole."""
     table, z = relaxation.fractions()
     single = relaxation.problem.most_routes[table.request] == 1
@@ -108,7 +108,7 @@ def _halves(relaxation: Relaxation, case: Case, tried: dict[int, float]) -> tupl
     served, worth = (np.bincount(table.request, weights, count) for weights in (z, z * table.value))
     for k in case.served:
         if served[k] < 1.0 - _IN_PART:
-            return (case._replace(served=(*case.served, *case.served.count(k) * (k,))),)
+            return (case._replace(served=(*case.served, k)),)
     some = np.unique(table.request[part])
     unsure = some[served[some] < 1.0 - _IN_PART]
     if len(unsure):

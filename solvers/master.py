@@ -9,6 +9,7 @@ prices those are found that hardly fall below them: then most of what was proven
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 
 import highspy
@@ -145,8 +146,9 @@ class Master:
                 return True
             if settings.stopped:
                 return False
+            ended = highs.modelStatusToString(highs.getModelStatus())
             highs.clearSolver()
-        raise SolverError(f"HiGHS ended with {highs.modelStatusToString(highs.getModelStatus())}")
+        raise SolverError(f"HiGHS ended with {ended}")
 
     def stay(self, prices: np.ndarray) -> None:
         """Of all optimal prices find those that hardly fall below these, (R,) or fewer for cuts that are newer."""
@@ -171,7 +173,8 @@ class Master:
         start, allowed, table = self.resources.requests.start, self.problem.most_routes, self.table
         closed, more = np.zeros_like(self.closed), np.zeros_like(self.bonus)
         closed[list(case.out)] = True
-        np.add.at(more, list(case.served), bonus)
+        for k, times in Counter(case.served).items():
+            more[k] = bonus * 2.0 ** (times - 1)
         barred = ~case.allows(table)
         for k in np.flatnonzero(closed != self.closed).tolist():
             most = 0.0 if closed[k] else float(allowed[k])

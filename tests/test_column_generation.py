@@ -150,7 +150,7 @@ def test_a_case_that_nobody_can_satisfy_ends():
         solver._begin(Settings())
         bounds.append(solver.within(case, np.inf, np.inf).bound)
         solver.everywhere()
-    assert np.allclose(np.diff(bounds), -1.0)  # another bonus of 1, the most that a route is worth, for what is missing
+    assert np.allclose(np.diff(bounds), [-1.0, -2.0, -4.0])  # what is missing costs the bonus: 1, 2, 4, 8
 
 
 def test_a_request_served_in_part_gets_a_larger_bonus():
@@ -159,8 +159,8 @@ def test_a_request_served_in_part_gets_a_larger_bonus():
     k = int(table.request[0])
     z = np.where(table.request == k, 0.5 / (table.request == k).sum(), 0.0)
     relaxation = types.SimpleNamespace(problem=problem, fractions=lambda: (table, z))
-    assert branching._halves(relaxation, Case(served=(k,)), {}) == (Case(served=(k, k)),)
-    assert branching._halves(relaxation, Case(served=(k, k)), {}) == (Case(served=(k, k, k, k)),)
+    assert branching._parts(relaxation, Case(served=(k,)), {}) == (Case(served=(k, k)),)
+    assert branching._parts(relaxation, Case(served=(k, k)), {}) == (Case(served=(k, k, k)),)
 
 
 @pytest.mark.parametrize("most", [1, 3])
