@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from qnroute.method import ALLOCATION, SELECTION, Method, Option
 from qnroute.settings import MAX_ROUTES
 
@@ -13,6 +15,7 @@ SAMPLERS = ("neal", "tabu", "steepest-descent", "openjij", "dwave", "leap")
 _THREADS = Option("threads", int, 1, "HiGHS threads; 1 is reproducible", low=1, high=256)
 _MAX_ROUTES = Option("max_routes", int, MAX_ROUTES, "routes listed in all before giving way", low=1, high=5_000_000)
 _WORKERS = Option("workers", int, 0, "threads; 0 for as many as there are cores", low=0, high=256)
+_READS = Option("reads", int, 64, "samples drawn", low=1, high=1_000_000)
 _BOTH = (ALLOCATION, SELECTION)
 
 
@@ -20,17 +23,15 @@ def _candidates(default: int) -> Option:
     return Option("candidates", int, default, "candidate routes kept for each request", low=1, high=100_000)
 
 
-def _reads(sweeps: int) -> tuple[Option, Option]:
-    return (
-        Option("reads", int, 64, "samples drawn", low=1, high=1_000_000),
-        Option("sweeps", int, sweeps, "sweeps of each over all variables", low=1, high=10_000_000),
-    )
+def _sweeps(default: int) -> Option:
+    return Option("sweeps", int, default, "sweeps of each over all variables", low=1, high=10_000_000)
 
 
 def _sampling(*more: Option) -> tuple[Option, ...]:
     return (
         *more,
-        *_reads(1000),
+        _READS,
+        _sweeps(1000),
         Option("encoding", str, ENCODINGS[0], "how room left is written in bits", choices=ENCODINGS),
         _CHOICE,
     )
@@ -101,7 +102,13 @@ BUILT_IN = (
         "path-anneal",
         "candidate routes (or links) annealed in lock-step, capacities charged as they are, repaired",
         "qnroute.solvers.path_annealing:path_anneal",
-        (*_reads(300), _CHOICE, _WORKERS),
+        (
+            replace(_READS, help="samples drawn; 0: as many as the time limit allows", low=0),
+            _sweeps(300),
+            Option("target", float, None, "a value that is good enough"),
+            _CHOICE,
+            _WORKERS,
+        ),
         _BOTH,
     ),
     Method(

@@ -1,8 +1,9 @@
 """Binary quadratic models answered by sampling: any dimod sampler, through one door.
 
 A sampler sees the model of link selection or route choice (`qnroute.models.packing_qubo`); what it draws is read,
-repaired and kept if it is better. The inverse temperature runs from 2 / v to 20 / v, v the median value of an item:
-penalties, which are larger, would only make it start too hot and end too cold.
+repaired and kept if it is better. The inverse temperature runs from 2 / w to 20 / v, with v the median value of an item
+and w the value that half of all value is at or above: penalties, which are larger, would only make it start too hot and
+end too cold.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from qnroute.errors import SolverError
 from qnroute.methods import method, solve_with
 from qnroute.models import PackingQubo
 from qnroute.problem import Problem
-from qnroute.result import Result
+from qnroute.result import PROVEN, Result
 from qnroute.settings import Answer, Settings
 from qnroute.solvers.choice import packing_qubo
 
@@ -57,8 +58,12 @@ class Schedule(NamedTuple):
 
 def schedule_of(value: np.ndarray, sweeps: int) -> Schedule:
     """The schedule for items of these values (J,)."""
-    median = max(float(np.median(value)), _TINY) if len(value) else 1.0
-    return Schedule(2.0 / median, 20.0 / median, sweeps)
+    if not len(value):
+        return Schedule(2.0, 20.0, sweeps)
+    falling = np.sort(value)[::-1]
+    share = np.cumsum(falling / falling[0])
+    heavy = falling[np.searchsorted(share, share[-1] / 2.0)]
+    return Schedule(2.0 / max(float(heavy), _TINY), 20.0 / max(float(np.median(value)), _TINY), sweeps)
 
 
 class Harvest:
@@ -66,14 +71,21 @@ class Harvest:
 
     It begins with what is filled in from nothing, so no answer is worse than that. Of equal ones the first is kept.
 
+    Parameters
+    ----------
+    bound
+        On the value of any answer, where one is proven.
+    target
+        A value that is good enough.
+
     Attributes
     ----------
     chosen, value : (J,) items of the best so far, and what they are worth
     drawn : samples taken so far
     """
 
-    def __init__(self, qubo: PackingQubo, settings: Settings):
-        self.qubo, self.trace, self.drawn = qubo, [], 0
+    def __init__(self, qubo: PackingQubo, settings: Settings, bound: float | None = None, target: float | None = None):
+        self.qubo, self.trace, self.drawn, self.bound, self._target = qubo, [], 0, bound, target
         self._settings, self._fine, self._origin = settings, 0, "filled from nothing, as no sample was better"
         self.chosen = qubo.packing.mended(np.zeros((1, len(qubo.packing)), np.int64))[0]
         self.value = float(self.chosen @ qubo.packing.value)
@@ -90,19 +102,27 @@ class Harvest:
             self._origin = "a sample as it was drawn" if as_it_was else "a sample repaired"
         self._seen()
 
+    @property
+    def reached(self) -> bool:
+        """Whether the target is reached, or the gap to the bound at which to stop."""
+        if self.bound is not None and self.bound - self.value <= max(self._settings.gap, PROVEN) * abs(self.bound):
+            return True
+        return self._target is not None and self.value >= self._target
+
     def _seen(self) -> None:
-        self.trace.append((self._settings.elapsed(), self.value, None))
+        self.trace.append((self._settings.elapsed(), self.value, self.bound))
         if self._settings.progress is not None:
             self._settings.progress(*self.trace[-1])
 
     def answer(self, wanted: int, *how: str) -> Answer:
-        """The answer, where so many samples were wanted; what is said of `how` they were drawn goes to the remarks."""
+        """The answer, where so many samples were wanted (0: as many as time allows); the remarks tell `how` it was."""
         remarks = ()
         if self.drawn:
             share = f"{self._fine} of {self.drawn} samples keep all rules ({100 * self._fine / self.drawn:.3g} %)"
             remarks = (f"{share}; the answer is {self._origin}", "; ".join(how))
-        stopped = self._settings.stopped if self.drawn < wanted else None
-        return Answer(self.qubo.decode(self.chosen), None, self.trace, stopped, remarks)
+        unfinished = not self.reached and (wanted == 0 or self.drawn < wanted)
+        stopped = self._settings.stopped if unfinished else None
+        return Answer(self.qubo.decode(self.chosen), self.bound, self.trace, stopped, remarks)
 
 
 def sampler_called(name: str) -> dimod.Sampler:
@@ -179,10 +199,13 @@ def _listens_to(sampler: dimod.Sampler) -> set[str]:
 def answered(problem: Problem, settings: Settings, sampler: dimod.Sampler, **options: Any) -> Answer:
     """The best of what a sampler draws, repaired; the remarks tell how many samples needed no repair."""
     reads = options["reads"]
-    qubo = packing_qubo(problem, settings, options["candidates"], encoding=options["encoding"])
-    harvest, schedule = Harvest(qubo, settings), schedule_of(qubo.packing.value, options["sweeps"])
-    for samples in draws(qubo.to_bqm(), sampler, schedule, reads, settings) if len(qubo) else ():
-        harvest.take(samples)
+    qubo, bound = packing_qubo(problem, settings, options["candidates"], encoding=options["encoding"])
+    harvest, schedule = Harvest(qubo, settings, bound), schedule_of(qubo.packing.value, options["sweeps"])
+    if len(qubo) and not harvest.reached:
+        for samples in draws(qubo.to_bqm(), sampler, schedule, reads, settings):
+            harvest.take(samples)
+            if harvest.reached:
+                break
     size = f"{len(qubo)} variables, {len(qubo) - len(qubo.packing)} of them slack"
     how = (size, schedule.said()) if "num_sweeps" in _listens_to(sampler) else (size,)
     answer = harvest.answer(reads if "num_reads" in _listens_to(sampler) else 1, *how)

@@ -26,8 +26,8 @@ from qnroute.settings import MAX_ROUTES, Settings
 _CANDIDATES = 5  # under link-sum, which prices cannot bound
 
 
-def candidate_routes(problem: Problem, settings: Settings, candidates: int) -> RouteTable:
-    """So many of the most valuable routes of each request; 0: those that column generation makes."""
+def candidate_routes(problem: Problem, settings: Settings, candidates: int) -> tuple[RouteTable, float | None]:
+    """So many of the most valuable routes of each request; 0: those of column generation, and the bound it proves."""
     if candidates == 0 and problem.objective.kind != "link-sum":
         from qnroute.solvers.column_generation import ColumnGeneration
 
@@ -35,14 +35,15 @@ def candidate_routes(problem: Problem, settings: Settings, candidates: int) -> R
             settings.time_limit if settings.time_limit is None else settings.time_limit / 2
         )  # the rest is for sampling
         return ColumnGeneration(problem).columns(replace(settings, time_limit=limit))
-    return enumerate_routes(problem, per_request=candidates or _CANDIDATES, settings=settings)
+    return enumerate_routes(problem, per_request=candidates or _CANDIDATES, settings=settings), None
 
 
-def packing_qubo(problem: Problem, settings: Settings, candidates: int, **how: Any) -> PackingQubo:
-    """The task as a binary quadratic model: links to select, or candidate routes to choose from."""
+def packing_qubo(problem: Problem, settings: Settings, candidates: int, **how: Any) -> tuple[PackingQubo, float | None]:
+    """The task as a binary quadratic model, links to select or candidate routes to choose from, and a proven bound."""
     if problem.task == SELECTION:
-        return LinkSelectionQubo(problem, **how)
-    return RouteChoiceQubo(problem, candidate_routes(problem, settings, candidates), **how)
+        return LinkSelectionQubo(problem, **how), None
+    routes, bound = candidate_routes(problem, settings, candidates)
+    return RouteChoiceQubo(problem, routes, **how), bound
 
 
 def stated_qubo(
@@ -59,7 +60,7 @@ def stated_qubo(
     if model == "path-qubo":
         return PathQubo(problem)
     if model in ("auto", own):
-        return packing_qubo(problem, settings, candidates, **how)
+        return packing_qubo(problem, settings, candidates, **how)[0]
     if model in QUBO_MODELS:
         raise SolverError(f"{model} does not state the task {problem.task}; {own} does")
     raise SolverError(f"no model is called {model!r}; there are {', '.join(QUBO_MODELS)}")

@@ -106,14 +106,15 @@ class ColumnGeneration(Relaxation):
         order = np.flatnonzero(used)
         return order[np.argsort(-table.value[order], kind="stable")]
 
-    def columns(self, settings: Settings) -> RouteTable:
-        """The routes that the relaxation made, as far as time allows, and that reduced costs do not rule out."""
+    def columns(self, settings: Settings) -> tuple[RouteTable, float | None]:
+        """Routes of the relaxation, as far as time allows, that reduced costs do not rule out, and the bound."""
         self._begin(settings)
         self._start()
         self._relax()
         table = self._master.table
         some = np.arange(len(table)) if self._search.prices is None else self._needed(self._short())
-        return table.taken(some[np.lexsort((-table.value[some], table.request[some]))])
+        bound = self._search.bound if np.isfinite(self._search.bound) else None
+        return table.taken(some[np.lexsort((-table.value[some], table.request[some]))]), bound
 
     def run(self, settings: Settings) -> Search:
         """The search as far as settings allow; interrupted at any point it keeps what it has."""

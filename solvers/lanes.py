@@ -6,7 +6,8 @@ Of the variables of a block at most one may be 1. A block of one variable is fli
 one every choice, none included, is drawn with the weight exp(-b E) (heat bath), so that a route gives way to another of
 its request in one step. For exp(-b E) stands (1 - b E / 256)^256: that is 5 % too small at b E = 5 and 18 % at 10, and
 takes eight multiplications that fit into vector registers, as does everything else here. Each lane has random numbers
-of its own (xorshift), so that what becomes of it depends neither on other lanes nor on how lanes share threads.
+of its own (xorshift plus a Weyl sequence, which repeat together after nearly 2^64 draws), so that what becomes of it
+depends neither on other lanes nor on how lanes share threads.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ LANES = 16  # float32 that fit into a cache line
 _ONE, _TWO, _NONE = np.float32(1.0), np.float32(2.0), np.float32(0.0)
 _PART, _UNIT = np.float32(1.0 / 256.0), np.float32(2.0**-24)
 _A, _B, _C, _LOW = np.uint32(13), np.uint32(17), np.uint32(5), np.uint32(8)
+_WEYL = np.uint32(0x9E3779B9)
 
 
 class Charged(NamedTuple):
@@ -90,53 +92,63 @@ class Model:
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def sweep(model, x, random, temperatures):
-    """One sweep for each inverse temperature over the states x (N, LANES), which change, as `random` (LANES,) does."""
+    """One sweep for each inverse temperature over states x (N, LANES), which change, as `random` (2, LANES) does."""
     field, load = _looked_up(model, x)
-    widest = np.diff(model.block).max()
-    rise, change = np.empty((widest, LANES), np.float32), np.empty((widest, LANES), np.float32)
-    own, draw = np.zeros(load.shape, np.float32), np.empty(LANES, np.float32)
-    least, total, chosen = np.empty(LANES, np.float32), np.empty(LANES, np.float32), np.empty(LANES, np.float32)
+    shape = (np.diff(model.block).max(), LANES)
+    rise, change, own = np.empty(shape, np.float32), np.empty(shape, np.float32), np.zeros(load.shape, np.float32)
+    draw, least = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
+    total, chosen = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
     for b in temperatures:
         for k in range(model.block.size - 1):
             first, last = model.block[k], model.block[k + 1]
             _draw(random, draw)
             if last == first + 1:
-                _flip(model, first, x, field, load, b, draw, rise[0], change[0])
-            else:
-                _choose(model, first, last, x, field, load, own, b, draw, rise, change, least, total, chosen)
+                if _flip(model, first, x, field, load, b, draw, rise, change):
+                    _apply(model, first, 0, x, field, load, change)
+                continue
+            _choose(model, first, last, x, field, load, own, b, draw, rise, change, least, total, chosen)
             for i in range(first, last):
-                _apply(model, i, x, field, load, change[i - first])
+                if _moves(i - first, change):
+                    _apply(model, i, i - first, x, field, load, change)
 
 
-@njit(nogil=True, fastmath=True, error_model="numpy", inline="always")
+# The functions below become part of `sweep`. Loops over lanes end at the size of an array, not at a constant: they
+# would be unrolled before they are turned into vector instructions. Views such as x[i] would be counted references.
+
+
+@njit(nogil=True, fastmath=True, error_model="numpy", forceinline=True)
 def _looked_up(model, x):
     """What each variable meets and each row carries; anew each time, so that rounding does not add up."""
     n = x.shape[0]
     field, load = np.zeros((n, LANES), np.float32), np.zeros((model.capacity.size, LANES), np.float32)
     for i in range(n):
-        for lane in range(LANES):
+        for lane in range(x.shape[1]):
             field[i, lane] += model.linear[i]
         for e in range(model.nb_ptr[i], model.nb_ptr[i + 1]):
-            for lane in range(LANES):
-                field[i, lane] += model.bias[e] * x[model.nb[e], lane]
+            j, bias = model.nb[e], model.bias[e]
+            for lane in range(x.shape[1]):
+                field[i, lane] += bias * x[j, lane]
         for e in range(model.row_ptr[i], model.row_ptr[i + 1]):
-            for lane in range(LANES):
-                load[model.row[e], lane] += model.amount[e] * x[i, lane]
+            r, amount = model.row[e], model.amount[e]
+            for lane in range(x.shape[1]):
+                load[r, lane] += amount * x[i, lane]
     return field, load
 
 
-@njit(nogil=True, fastmath=True, error_model="numpy", inline="always")
+@njit(nogil=True, fastmath=True, error_model="numpy", forceinline=True)
 def _draw(random, draw):
-    for lane in range(LANES):
-        u = random[lane]
+    for lane in range(draw.size):
+        u = random[0, lane]
         u ^= np.uint32(u << _A)
         u ^= np.uint32(u >> _B)
         u ^= np.uint32(u << _C)
-        random[lane] = u
-        draw[lane] = np.float32(u >> _LOW) * _UNIT
+        w = np.uint32(random[1, lane] + _WEYL)
+        random[0, lane] = u
+        random[1, lane] = w
+        draw[lane] = np.float32(np.uint32(u + w) >> _LOW) * _UNIT
 
 
-@njit(nogil=True, fastmath=True, error_model="numpy", inline="always")
+@njit(nogil=True, fastmath=True, error_model="numpy", forceinline=True)
 def _weight(energy):
     """exp(-energy), or nearly; 1 where that is above 1."""
     chance = min(max(_ONE - energy * _PART, _NONE), _ONE)
@@ -151,81 +163,86 @@ def _weight(energy):
     return chance
 
 
-@njit(nogil=True, fastmath=True, error_model="numpy", inline="always")
+@njit(nogil=True, fastmath=True, error_model="numpy", forceinline=True)
 def _flip(model, i, x, field, load, b, draw, rise, change):
-    """What Metropolis' rule makes of one variable."""
-    state, meets = x[i], field[i]
-    for lane in range(LANES):
-        rise[lane] = (_ONE - _TWO * state[lane]) * meets[lane]
+    """What Metropolis' rule makes of one variable; whether it changes in any lane."""
+    for lane in range(draw.size):
+        rise[0, lane] = (_ONE - _TWO * x[i, lane]) * field[i, lane]
     for e in range(model.row_ptr[i], model.row_ptr[i + 1]):
-        loads, amount, room = load[model.row[e]], model.amount[e], model.capacity[model.row[e]]
-        charge = model.penalty[model.row[e]]
-        for lane in range(LANES):
-            now = loads[lane] - room
-            then = now + (_ONE - _TWO * state[lane]) * amount
-            rise[lane] += charge * (max(then, _NONE) - max(now, _NONE))
-    for lane in range(LANES):
-        change[lane] = _ONE - _TWO * state[lane] if draw[lane] < _weight(b * rise[lane]) else _NONE
+        r, amount = model.row[e], model.amount[e]
+        room, charge = model.capacity[r], model.penalty[r]
+        for lane in range(draw.size):
+            now = load[r, lane] - room
+            then = now + (_ONE - _TWO * x[i, lane]) * amount
+            rise[0, lane] += charge * (max(then, _NONE) - max(now, _NONE))
+    moved = _NONE
+    for lane in range(draw.size):
+        step = _ONE - _TWO * x[i, lane] if draw[lane] < _weight(b * rise[0, lane]) else _NONE
+        change[0, lane] = step
+        moved += step * step
+    return moved > _NONE
 
 
-@njit(nogil=True, fastmath=True, error_model="numpy", inline="always")
+@njit(nogil=True, fastmath=True, error_model="numpy", forceinline=True)
 def _choose(model, first, last, x, field, load, own, b, draw, rise, change, least, total, chosen):
     """What the heat bath makes of a block of which at most one is 1."""
     for i in range(first, last):
         for e in range(model.row_ptr[i], model.row_ptr[i + 1]):
-            mine, amount = own[model.row[e]], model.amount[e]
-            for lane in range(LANES):
-                mine[lane] += amount * x[i, lane]
-    for lane in range(LANES):
-        least[lane] = _NONE
+            r, amount = model.row[e], model.amount[e]
+            for lane in range(draw.size):
+                own[r, lane] += amount * x[i, lane]
+    least[:] = _NONE
     for i in range(first, last):
-        energy, meets = rise[i - first], field[i]
-        for lane in range(LANES):
-            energy[lane] = meets[lane]
+        for lane in range(draw.size):
+            rise[i - first, lane] = field[i, lane]
         for e in range(model.row_ptr[i], model.row_ptr[i + 1]):
-            r = model.row[e]
-            loads, mine, amount, room, charge = load[r], own[r], model.amount[e], model.capacity[r], model.penalty[r]
-            for lane in range(LANES):
-                without = loads[lane] - mine[lane] - room
-                energy[lane] += charge * (max(without + amount, _NONE) - max(without, _NONE))
-        for lane in range(LANES):
-            least[lane] = min(least[lane], energy[lane])
-    for lane in range(LANES):
+            r, amount = model.row[e], model.amount[e]
+            room, charge = model.capacity[r], model.penalty[r]
+            for lane in range(draw.size):
+                without = load[r, lane] - own[r, lane] - room
+                rise[i - first, lane] += charge * (max(without + amount, _NONE) - max(without, _NONE))
+        for lane in range(draw.size):
+            least[lane] = min(least[lane], rise[i - first, lane])
+    for lane in range(draw.size):
         total[lane] = _weight(-b * least[lane])  # of choosing none
     for i in range(first, last):
-        energy = rise[i - first]
-        for lane in range(LANES):
-            energy[lane] = _weight(b * (energy[lane] - least[lane]))
-            total[lane] += energy[lane]
-    for lane in range(LANES):
+        for lane in range(draw.size):
+            weight = _weight(b * (rise[i - first, lane] - least[lane]))
+            rise[i - first, lane] = weight
+            total[lane] += weight
+    for lane in range(draw.size):
         draw[lane] *= total[lane]
         chosen[lane] = _NONE
     for i in range(first, last):
-        weight, after = rise[i - first], change[i - first]
-        for lane in range(LANES):
-            draw[lane] -= weight[lane]
-            one = _ONE - chosen[lane] if draw[lane] < _NONE else _NONE
+        for lane in range(draw.size):
+            left = draw[lane] - rise[i - first, lane]
+            one = _ONE - chosen[lane] if left < _NONE else _NONE
+            draw[lane] = left
             chosen[lane] += one
-            after[lane] = one - x[i, lane]
+            change[i - first, lane] = one - x[i, lane]
         for e in range(model.row_ptr[i], model.row_ptr[i + 1]):
-            mine = own[model.row[e]]
-            for lane in range(LANES):
-                mine[lane] = _NONE
+            r = model.row[e]
+            for lane in range(draw.size):
+                own[r, lane] = _NONE
 
 
-@njit(nogil=True, fastmath=True, error_model="numpy", inline="always")
-def _apply(model, i, x, field, load, change):
+@njit(nogil=True, fastmath=True, error_model="numpy", forceinline=True)
+def _moves(k, change):
     moved = _NONE
-    for lane in range(LANES):
-        moved += change[lane] * change[lane]
-    if moved > _NONE:
-        for lane in range(LANES):
-            x[i, lane] += change[lane]
-        for e in range(model.row_ptr[i], model.row_ptr[i + 1]):
-            loads, amount = load[model.row[e]], model.amount[e]
-            for lane in range(LANES):
-                loads[lane] += amount * change[lane]
-        for e in range(model.nb_ptr[i], model.nb_ptr[i + 1]):
-            other, bias = field[model.nb[e]], model.bias[e]
-            for lane in range(LANES):
-                other[lane] += bias * change[lane]
+    for lane in range(change.shape[1]):
+        moved += change[k, lane] * change[k, lane]
+    return moved > _NONE
+
+
+@njit(nogil=True, fastmath=True, error_model="numpy", forceinline=True)
+def _apply(model, i, k, x, field, load, change):
+    for lane in range(x.shape[1]):
+        x[i, lane] += change[k, lane]
+    for e in range(model.row_ptr[i], model.row_ptr[i + 1]):
+        r, amount = model.row[e], model.amount[e]
+        for lane in range(x.shape[1]):
+            load[r, lane] += amount * change[k, lane]
+    for e in range(model.nb_ptr[i], model.nb_ptr[i + 1]):
+        j, bias = model.nb[e], model.bias[e]
+        for lane in range(x.shape[1]):
+            field[j, lane] += bias * change[k, lane]

@@ -6,6 +6,7 @@ What becomes of a read follows from the seed and its number alone.
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections import deque
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from qnroute.errors import SolverError
 from qnroute.models import PackingQubo
 from qnroute.problem import Problem
 from qnroute.settings import Answer, Settings
@@ -27,17 +29,31 @@ _COLDEST = 1e30
 _QUENCH = np.full(3, _COLDEST, np.float32)  # inverse temperatures at the end
 
 
+Callback = Callable[[np.ndarray, float], bool | None]
+"""Called with the best state (N,) so far and its energy; True ends the search."""
+
+
 class Samples(NamedTuple):
-    """States (S, N) of zeros and ones with their energies (S,), in the order of reads."""
+    """States (S, N) of zeros and ones with their energies (S,), in the order of reads.
+
+    `trace` holds seconds and the least energy so far, each time that it fell.
+    """
 
     x: np.ndarray
     energy: np.ndarray
+    trace: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def best(self) -> tuple[np.ndarray, float]:
+        """The state of the least energy, and this energy."""
+        s = int(np.argmin(self.energy))
+        return self.x[s], float(self.energy[s])
 
 
 def in_blocks(
     model: Model,
     schedule: Schedule,
-    reads: int,
+    reads: int | None,
     settings: Settings,
     *,
     workers: int = 0,
@@ -49,6 +65,8 @@ def in_blocks(
 
     Parameters
     ----------
+    reads
+        None: there is no end but that of time, or of interest.
     workers
         Threads; 0 for as many as there are cores.
     initial
@@ -64,12 +82,12 @@ def in_blocks(
     def work(first: int) -> Samples | None:
         if first and over():
             return None
-        numbers = np.arange(first, min(first + LANES, reads))
+        numbers = np.arange(first, first + LANES if reads is None else min(first + LANES, reads))
         return _block(model, temperatures, numbers, settings.seed or 0, initial, over)
 
     pool, waiting = ThreadPoolExecutor(threads), deque()
     try:
-        for first in range(0, reads, LANES):
+        for first in itertools.count(0, LANES) if reads is None else range(0, reads, LANES):
             if first and over():
                 break
             waiting.append(pool.submit(work, first))
@@ -84,15 +102,27 @@ def in_blocks(
 
 
 def annealed(
-    model: Model, schedule: Schedule, reads: int, settings: Settings, *, target: float = -np.inf, **how: Any
+    model: Model,
+    schedule: Schedule,
+    reads: int,
+    settings: Settings,
+    *,
+    target: float = -np.inf,
+    callback: Callback | None = None,
+    **how: Any,
 ) -> Samples:
-    """All that `in_blocks` gives, until there is an energy of `target` or less."""
-    found = []
+    """All that `in_blocks` gives, until there is an energy of `target` or less or `callback` says True."""
+    found, trace, least = [], [], np.inf
     for samples in in_blocks(model, schedule, reads, settings, **how):
         found.append(samples)
-        if samples.energy.min() <= target:
-            break
-    return Samples(np.concatenate([part.x for part in found]), np.concatenate([part.energy for part in found]))
+        state, energy = samples.best
+        if energy < least:
+            least = energy
+            trace.append((settings.elapsed(), energy))
+            if energy <= target or (callback is not None and callback(state, energy)):
+                break
+    x, energy = (np.concatenate([getattr(part, name) for part in found]) for name in ("x", "energy"))
+    return Samples(x, energy, tuple(trace))
 
 
 def _block(
@@ -102,9 +132,9 @@ def _block(
     n = len(model)
     streams = [np.random.default_rng(np.random.SeedSequence([seed, int(read)])) for read in reads]
     x = np.zeros((n, LANES), np.float32)
-    random = np.ones(LANES, np.uint32)
+    random = np.ones((2, LANES), np.uint32)
     for lane, (read, stream) in enumerate(zip(reads.tolist(), streams)):
-        random[lane] = stream.integers(1, 2**32, dtype=np.uint32)
+        random[:, lane] = stream.integers(1, 2**32, 2, dtype=np.uint32)
         x[:, lane] = _random(model, stream) if initial is None else initial[read % len(initial)]
     at_once = max(_SLICE // max(n * LANES, 1), 1)
     for start in range(0, len(temperatures), at_once):
@@ -133,12 +163,23 @@ def charged(qubo: PackingQubo) -> Model:
 
 
 def path_anneal(
-    problem: Problem, settings: Settings, *, reads: int, sweeps: int, candidates: int, workers: int
+    problem: Problem,
+    settings: Settings,
+    *,
+    reads: int,
+    sweeps: int,
+    candidates: int,
+    workers: int,
+    target: float | None,
 ) -> Answer:
     """Method ``path-anneal``: the best state, repaired."""
-    qubo = packing_qubo(problem, settings, candidates)
-    harvest, schedule = Harvest(qubo, settings), schedule_of(qubo.packing.value, sweeps)
-    if len(qubo.packing):
-        for samples in in_blocks(charged(qubo), schedule, reads, settings, workers=workers):
+    if reads == 0 and settings.time_limit is None:
+        raise SolverError("path-anneal: reads=0 draws until the time limit, but there is none; set one, or reads")
+    qubo, bound = packing_qubo(problem, settings, candidates)
+    harvest, schedule = Harvest(qubo, settings, bound, target), schedule_of(qubo.packing.value, sweeps)
+    if len(qubo.packing) and not harvest.reached:
+        for samples in in_blocks(charged(qubo), schedule, reads or None, settings, workers=workers):
             harvest.take(samples.x)
+            if harvest.reached:
+                break
     return harvest.answer(reads, f"{len(qubo.packing)} variables, no slack", schedule.said())

@@ -50,14 +50,15 @@ def weight(energy):
     return chance
 
 
-def twin(model, x, random, temperatures):
+def twin(model, x, random, weyl, temperatures):
     """One lane, in plain Python, from energies of whole states."""
     for b in temperatures:
         for first, last in itertools.pairwise(model.block.tolist()):
             random ^= (random << 13) & 0xFFFFFFFF
             random ^= random >> 17
             random ^= (random << 5) & 0xFFFFFFFF
-            u = np.float32(random >> 8) * np.float32(2.0**-24)
+            weyl = (weyl + 0x9E3779B9) & 0xFFFFFFFF
+            u = np.float32(((random + weyl) & 0xFFFFFFFF) >> 8) * np.float32(2.0**-24)
             choices = [np.zeros(last - first), *np.eye(last - first)]
             states = [np.concatenate([x[:first], choice, x[last:]]) for choice in choices]
             energies = [np.float32((energy(model, state) - energy(model, states[0])) / model.unit) for state in states]
@@ -83,11 +84,11 @@ def test_the_compiled_sweeps_do_what_the_plain_ones_do(blocks):
     temperatures = np.array([0.25, 0.5, 1.0, 2.0, 4.0], np.float32)
     for _ in range(15):
         model = drawn(rng, 7, blocks=blocks)
-        x, random = np.zeros((7, LANES), np.float32), rng.integers(1, 2**32, LANES, dtype=np.uint32)
-        seeds = random.tolist()
+        x, random = np.zeros((7, LANES), np.float32), rng.integers(1, 2**32, (2, LANES), dtype=np.uint32)
+        seeds = random.T.tolist()
         sweep(model.charged, x, random, temperatures)
         for lane in range(LANES):
-            differ += not np.array_equal(twin(model, np.zeros(7), seeds[lane], temperatures), x[:, lane])
+            differ += not np.array_equal(twin(model, np.zeros(7), *seeds[lane], temperatures), x[:, lane])
             assert not blocks or (np.add.reduceat(x[:, lane], model.block[:-1]) <= 1).all()
     assert differ <= 2  # a sum in another order may fall on the other side of a draw
 

@@ -43,7 +43,9 @@ def methods(as_json: Json = False) -> None:
         return
     width = max(len(method.name) for method in found)
     for method in found:
-        options = ", ".join(f"{option.name}={option.default}" for option in method.options)
+        options = ", ".join(
+            f"{option.name}={'none' if option.default is None else option.default}" for option in method.options
+        )
         console.say(f"{method.name:{width}}  {method.description}" + (f"  [{options}]" if options else ""))
 
 
