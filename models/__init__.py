@@ -1,4 +1,4 @@
-"""What is written down: formulations of a problem as mixed-integer linear programs.
+"""What is written down: formulations of a problem as mixed-integer linear programs and QUBOs, and instances as files.
 
 Each is loaded when it is first used.
 """
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 _HOMES = {
     "Block": "linear",
+    "Instance": "instance_files",
     "LinearModel": "linear",
     "LinkFlow": "link_flow",
     "LinkSelection": "link_selection",
@@ -21,6 +22,7 @@ _HOMES = {
     "PathQubo": "path_qubo",
     "Quadratic": "quadratic",
     "RouteChoiceQubo": "packing_qubo",
+    "read_instance": "instance_files",
 }
 
 __all__ = sorted(_HOMES)
@@ -39,6 +41,7 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
+    from qnroute.models.instance_files import Instance, read_instance
     from qnroute.models.linear import Block, LinearModel, Matrix
     from qnroute.models.link_flow import LinkFlow
     from qnroute.models.link_selection import LinkSelection

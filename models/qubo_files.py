@@ -16,6 +16,7 @@ import numpy as np
 
 from qnroute.errors import ProblemError, SolverError
 from qnroute.models.quadratic import Quadratic, merged
+from qnroute.models.triples import MOST, Triples, triples
 
 ENDINGS = (".bqm", ".qubo", ".coo")
 
@@ -109,8 +110,25 @@ def of_bqm(bqm) -> Quadratic:
 
 
 def _from_text(content: bytes, ending: str) -> Quadratic:
+    lines = content.decode("utf-8", "replace").splitlines()
+    start = next((k for k, line in enumerate(lines) if line[:1].isdigit()), len(lines))
+    offset, count, found = _read(lines[:start])
+    body = triples("\n".join(lines[start:]))
+    if body is None or len(found[0]) or (len(body[0]) and min(body[0].min(), body[1].min()) < 0):
+        offset, count, body = _read(lines)  # comments between the lines, or a fault
+    one, other, bias = body
+    count = max(count, int(max(one.max(initial=-1), other.max(initial=-1))) + 1)
+    if count > MOST:
+        raise ProblemError(f"{count:,} variables, more than {MOST:,}")
+    own = one == other
+    linear = np.bincount(one[own], bias[own], minlength=count)
+    return merged(linear, [(one[~own], other[~own], bias[~own])], offset)
+
+
+def _read(lines: list[str]) -> tuple[float, int, Triples]:
+    """Offset, number of variables as far as it is said, and entries, line by line."""
     offset, count, ends, biases = 0.0, 0, [], []
-    for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         words = line.replace("=", " ").split()
         try:
             if not words:
@@ -128,13 +146,8 @@ def _from_text(content: bytes, ending: str) -> Quadratic:
                 biases.append(bias)
         except (ValueError, IndexError):
             raise ProblemError(f"line {number}: found {line[:60]!r}, expected two variables and a number") from None
-    where, bias = np.array(ends, dtype=np.int64).reshape(-1, 2), np.array(biases)
-    count = max(count, int(where.max(initial=-1)) + 1)
-    if count > _MOST:
-        raise ProblemError(f"{count:,} variables, more than {_MOST:,}")
-    own = where[:, 0] == where[:, 1]
-    linear = np.bincount(where[own, 0], bias[own], minlength=count)
-    return merged(linear, [(where[~own, 0], where[~own, 1], bias[~own])], offset)
-
-
-_MOST = 50_000_000
+    try:
+        where = np.array(ends, dtype=np.int64).reshape(-1, 2)
+    except OverflowError:
+        raise ProblemError(f"a variable's number beyond {MOST:,}") from None
+    return offset, count, (where[:, 0], where[:, 1], np.array(biases))

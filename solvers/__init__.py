@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 _HOMES = {
     "ColumnGeneration": "column_generation",
+    "Embedding": "embedding",
     "PathAnnealSampler": "lane_sampler",
+    "embed": "embedding",
     "solve_by": "annealing",
 }
 
-__all__ = ["ColumnGeneration", "PathAnnealSampler", "solve_by"]
+__all__ = ["ColumnGeneration", "Embedding", "PathAnnealSampler", "embed", "solve_by"]
 
 
 def __getattr__(name: str) -> Any:
@@ -29,4 +31,5 @@ def __dir__() -> list[str]:
 if TYPE_CHECKING:
     from qnroute.solvers.annealing import solve_by
     from qnroute.solvers.column_generation import ColumnGeneration
+    from qnroute.solvers.embedding import Embedding, embed
     from qnroute.solvers.lane_sampler import PathAnnealSampler

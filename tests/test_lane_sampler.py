@@ -13,6 +13,7 @@ import pytest
 from helpers import ROOT
 
 from qnroute.errors import SolverError
+from qnroute.models import read_instance
 from qnroute.solvers import PathAnnealSampler
 
 DATA = Path(os.environ.get("QNROUTE_DATA", ROOT.parent / "shared" / "data")) / "known-optima"
@@ -90,39 +91,17 @@ def test_numbers_that_are_none_are_refused(bad):
             PathAnnealSampler().sample(random_model(1), **how)
 
 
-def qubo(path):
-    """x Q x, the upper triangle of symmetric Q: n m, then i j w."""
-    lines = [line.split() for line in path.read_text().splitlines() if line.strip()]
-    model = dimod.BinaryQuadraticModel("BINARY")
-    model.add_variables_from(dict.fromkeys(range(1, int(lines[0][0]) + 1), 0.0))
-    for i, j, w in lines[1:]:
-        if i == j:
-            model.add_linear(int(i), float(w))
-        else:
-            model.add_quadratic(int(i), int(j), 2.0 * float(w))
-    return model
-
-
-def max_cut(path):
-    """(sum w s_i s_j - sum w) / 2, whose least value is less the largest cut."""
-    lines = [line.split() for line in path.read_text().splitlines() if line.strip()]
-    model = dimod.BinaryQuadraticModel("SPIN")
-    for i, j, w in lines[1:]:
-        model.add_quadratic(int(i), int(j), 0.5 * float(w))
-        model.offset -= 0.5 * float(w)
-    return model
-
-
 KNOWN = {
     "qubo/gka1a.sparse": -3414, "qubo/gka1b.sparse": -133, "qubo/gka2b.sparse": -121, "qubo/gka1c.sparse": -5058,
     "qubo/bqp50-1.sparse": -2098, "qubo/bqp50-2.sparse": -3702, "qubo/bqp100-1.sparse": -7970,
-    "maxcut/g05_60.0": -536, "maxcut/g05_60.1": -532, "maxcut/pm1s_80.0": -79, "maxcut/G11.txt": -564,
+    "maxcut/g05_60.0": 536, "maxcut/g05_60.1": 532, "maxcut/pm1s_80.0": 79, "maxcut/G11.txt": 564,
 }  # fmt: skip
 
 
 @needs_data
 @pytest.mark.parametrize("name", KNOWN)
 def test_published_optima_are_reached(name):
-    model = (qubo if name.startswith("qubo") else max_cut)(DATA / name)
-    found = PathAnnealSampler().sample(model, seed=1, num_sweeps=2000, num_reads=128, target_energy=KNOWN[name])
-    assert found.first.energy == pytest.approx(KNOWN[name])
+    instance = read_instance(DATA / name)
+    how = {"num_sweeps": 2000, "num_reads": 128, "target_energy": instance.value(KNOWN[name])}
+    found = PathAnnealSampler().sample(instance.quadratic.to_bqm(), seed=1, **how)
+    assert instance.value(found.first.energy) == pytest.approx(KNOWN[name])

@@ -69,6 +69,8 @@ def test_spins_become_binary_variables():
         ("m.coo", b"0 1 nan\n", "bias is not finite"),
         ("m.coo", b"0 0 inf\n", "linear is not finite"),
         ("m.coo", b"0 99999999999 1\n", "more than"),
+        ("m.coo", b"0 99999999999999999999 1\n", "a variable's number beyond"),
+        ("m.coo", b"0 1.5 2.0\n", "line 1"),
         ("m.bqm", b"DIMODBQM", "is no file of a binary quadratic model"),
         ("m.bqm", b"", "is no file of a binary quadratic model"),
         ("m.txt", b"", "expected a name ending in"),
@@ -80,6 +82,20 @@ def test_broken_files_are_refused(name, content, why, tmp_path):
     with pytest.raises(ProblemError, match=why) as raised:
         read_quadratic(str(path))
     assert str(path) in str(raised.value)
+
+
+def test_comments_stand_where_they_like(tmp_path):
+    """Where lines cannot be read at once they are read one by one, with the same outcome."""
+    for name, content in (
+        ("m.coo", "# offset=1.5\n0 1 2.0\n1 1 -1.0\n"),
+        ("m.coo", "0 1 2.0\n# offset=1.5\n\n1 1 -1.0\n"),
+        ("m.coo", " 0 1 2.0\n# offset=1.5\n1 1 -1.0\n"),
+        ("m.qubo", "c made by hand\nc offset 1.5\np qubo 0 2 1 1\n1 1 -1\n0 1 2\nc the end\n"),
+    ):
+        (tmp_path / name).write_text(content)
+        model = read_quadratic(str(tmp_path / name))
+        assert model.offset == 1.5 and model.linear.tolist() == [0.0, -1.0]
+        assert [entry.tolist() for entry in model.couplers] == [[0], [1], [2.0]]
 
 
 def test_missing_files_and_places_that_cannot_be_written(tmp_path):
