@@ -91,7 +91,7 @@ class PackingQubo:
         if not (np.isfinite(strength) and strength > 0.0):
             raise SolverError(f"strength: found {strength!r}, expected a number above 0")
         self.model, self.problem, self.packing = model, model.problem, packing_of(model, groups)
-        self.encoding, self.strength, self._largest = encoding, float(strength), largest
+        self.encoding, self.strength = encoding, float(strength)
         self._rows, self._limits = self.packing.rows, self.packing.limits
         self.kind, self.bound = self._needs(pairs)
         if margin is None:
@@ -99,10 +99,15 @@ class PackingQubo:
         if not (np.isfinite(margin) and margin >= 0.0):
             raise SolverError(f"margin: found {margin!r}, expected a number from 0")
         self.margin = float(margin)
+        self._how = {"groups": groups, "encoding": encoding, "pairs": pairs, "largest": largest}
         self._bits = [worths(int(room), encoding, largest) for room in self._limits[self.kind == ROW].tolist()]
 
     def __len__(self) -> int:
         return len(self.packing) + sum(map(len, self._bits))
+
+    def restated(self, *, strength: float, margin: float | None = None) -> PackingQubo:
+        """The same items with other penalties."""
+        return PackingQubo(self.model, strength=strength, margin=margin, **self._how)
 
     @property
     def proven(self) -> bool:

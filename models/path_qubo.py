@@ -126,6 +126,13 @@ class PathQubo:
         names = self.problem.network.node_ids
         return Allocation((Route(self.problem.requests[0].id, tuple(names[v] for v in nodes)),))
 
+    def cost_of(self, value: float) -> float:
+        """The cost of a path that is worth `value`."""
+        weight, objective = self.problem.weights[0], self.problem.objective
+        if objective.kind == "expected-pairs":
+            return -float(np.log(value / weight))
+        return objective.serve_reward - value / weight
+
     def _values(self, arcs: np.ndarray) -> np.ndarray:
         cost = arcs @ self.cost
         weight, objective = self.problem.weights[0], self.problem.objective

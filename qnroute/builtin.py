@@ -15,6 +15,7 @@ SAMPLERS = ("neal", "tabu", "steepest-descent", "openjij", "dwave", "leap")
 _THREADS = Option("threads", int, 1, "HiGHS threads; 1 is reproducible", low=1, high=256)
 _MAX_ROUTES = Option("max_routes", int, MAX_ROUTES, "routes listed in all before giving way", low=1, high=5_000_000)
 _WORKERS = Option("workers", int, 0, "threads; 0 for as many as there are cores", low=0, high=256)
+SWEEPS = Option("sweeps", int, 1000, "sweeps of each over all variables", low=1, high=10_000_000)
 _READS = Option("reads", int, 64, "samples drawn", low=1, high=1_000_000)
 _BOTH = (ALLOCATION, SELECTION)
 
@@ -23,15 +24,11 @@ def _candidates(default: int) -> Option:
     return Option("candidates", int, default, "candidate routes kept for each request", low=1, high=100_000)
 
 
-def _sweeps(default: int) -> Option:
-    return Option("sweeps", int, default, "sweeps of each over all variables", low=1, high=10_000_000)
-
-
 def _sampling(*more: Option) -> tuple[Option, ...]:
     return (
         *more,
         _READS,
-        _sweeps(1000),
+        SWEEPS,
         Option("encoding", str, ENCODINGS[0], "how room left is written in bits", choices=ENCODINGS),
         _CHOICE,
     )
@@ -104,7 +101,7 @@ BUILT_IN = (
         "qnroute.solvers.path_annealing:path_anneal",
         (
             replace(_READS, help="samples drawn; 0: as many as the time limit allows", low=0),
-            _sweeps(300),
+            replace(SWEEPS, default=300),
             Option("target", float, None, "a value that is good enough"),
             _CHOICE,
             _WORKERS,

@@ -19,7 +19,7 @@ import numpy as np
 
 from qnroute.errors import SolverError
 from qnroute.methods import method, solve_with
-from qnroute.models import PackingQubo
+from qnroute.models import PackingQubo, Quadratic
 from qnroute.problem import Problem
 from qnroute.result import PROVEN, Result
 from qnroute.settings import Answer, Settings
@@ -42,6 +42,8 @@ _RESTARTS = 10  # of a read of tabu search; without a clock the same seed gives 
 _REPEATS = "openjij"  # gives the same read again and again once it has a seed
 _SAME = 1e-12  # relative difference of values by rounding
 _TINY = 1e-290
+_COLDEST = 10.0  # inverse temperature at the end, over the smallest coupling or field that is not negligible
+_NEGLIGIBLE = 0.01  # of the largest
 
 
 class Schedule(NamedTuple):
@@ -64,6 +66,25 @@ def schedule_of(value: np.ndarray, sweeps: int) -> Schedule:
     share = np.cumsum(falling / falling[0])
     heavy = falling[np.searchsorted(share, share[-1] / 2.0)]
     return Schedule(2.0 / max(float(heavy), _TINY), 20.0 / max(float(np.median(value)), _TINY), sweeps)
+
+
+def temperatures(quadratic: Quadratic) -> tuple[float, float]:
+    """First and last inverse temperature for any model, from how much it matters to turn a spin.
+
+    With h and J in spin form, the field of a spin is of the size sqrt(h^2 + sum J^2); the first temperature is half of
+    what it takes to turn one in the median, the last a tenth of what the least field or coupling can do.
+    """
+    one, other, bias = quadratic.couplers
+    n, coupling = len(quadratic), bias / 4.0
+    field = quadratic.linear / 2.0 + np.bincount(one, coupling, n) + np.bincount(other, coupling, n)
+    sizes = np.abs(np.concatenate([field, coupling]))
+    largest = sizes.max(initial=0.0)
+    if largest == 0.0:
+        return 1.0, 1.0
+    squares = (coupling / largest) ** 2
+    field = np.sqrt((field / largest) ** 2 + np.bincount(one, squares, n) + np.bincount(other, squares, n)) * largest
+    start = 0.25 / float(np.median(field[field > 0.0]))
+    return start, max(_COLDEST / (2.0 * float(sizes[sizes > _NEGLIGIBLE * largest].min())), start)
 
 
 class Harvest:
@@ -156,7 +177,7 @@ def draws(
     What a part holds follows from the seed and its place alone. A part is one read at least, which is not cut short,
     except of tabu search by a time limit. Samplers that know no sweeps are asked for all reads at once.
     """
-    part, known = reads, _listens_to(sampler)
+    part, known = reads, listens_to(sampler)
     if "num_sweeps" in known:
         work = max(bqm.num_variables + bqm.num_interactions // _FLIPS, 1) * schedule.sweeps
         part = int(np.clip(_SLICE // work, 1, reads)) if not type(sampler).__module__.startswith(_REPEATS) else 1
@@ -191,7 +212,7 @@ def _arguments(schedule: Schedule, reads: int, seed: int, settings: Settings, li
     return {name: given for name, given in told.items() if name in listened_to}
 
 
-def _listens_to(sampler: dimod.Sampler) -> set[str]:
+def listens_to(sampler: dimod.Sampler) -> set[str]:
     """What a sampler can be told; openjij's list of its parameters is not complete."""
     return {*sampler.parameters, *inspect.signature(sampler.sample).parameters}
 
@@ -207,8 +228,8 @@ def answered(problem: Problem, settings: Settings, sampler: dimod.Sampler, **opt
             if harvest.reached:
                 break
     size = f"{len(qubo)} variables, {len(qubo) - len(qubo.packing)} of them slack"
-    how = (size, schedule.said()) if "num_sweeps" in _listens_to(sampler) else (size,)
-    answer = harvest.answer(reads if "num_reads" in _listens_to(sampler) else 1, *how)
+    how = (size, schedule.said()) if "num_sweeps" in listens_to(sampler) else (size,)
+    answer = harvest.answer(reads if "num_reads" in listens_to(sampler) else 1, *how)
     if qubo.proven or not answer.remarks:
         return answer
     return replace(answer, remarks=(*answer.remarks, "the penalties of this encoding are not proven to suffice"))

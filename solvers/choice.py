@@ -58,7 +58,8 @@ def stated_qubo(
     """
     own = {"allocation": "route-choice-qubo", SELECTION: "link-selection-qubo"}[problem.task]
     if model == "path-qubo":
-        return PathQubo(problem)
+        strength = {name: value for name, value in how.items() if name == "strength" and value is not None}
+        return PathQubo(problem, **strength)
     if model in ("auto", own):
         return packing_qubo(problem, settings, candidates, **how)[0]
     if model in QUBO_MODELS:

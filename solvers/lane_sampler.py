@@ -12,16 +12,13 @@ import numpy as np
 
 from qnroute.errors import SolverError
 from qnroute.interruption import noted
-from qnroute.models.quadratic import Quadratic
 from qnroute.models.qubo_files import of_bqm
 from qnroute.settings import Settings
-from qnroute.solvers.annealing import Schedule, schedule_of
+from qnroute.solvers.annealing import Schedule, schedule_of, temperatures
 from qnroute.solvers.constrained import Constrained
 from qnroute.solvers.lanes import Model
 from qnroute.solvers.path_annealing import annealed, in_blocks
 
-_COLDEST = 10.0  # inverse temperature at the end, over the smallest coupling or field that is not negligible
-_NEGLIGIBLE = 0.01  # of the largest
 _ROUNDS, _SHARE = 8, 0.25  # penalties are doubled so often, until such a share of the reads is feasible
 Callback = Callable[[Mapping[Any, float], float], bool | None]
 """Called with the best sample so far, by variables, and its energy; True ends the search."""
@@ -84,7 +81,7 @@ class PathAnnealSampler(dimod.Sampler):
         """
         self.remove_unknown_kwargs(**unknown)
         quadratic, names = of_bqm(bqm), list(bqm.variables)
-        schedule = _schedule(beta_range or _temperatures(bqm), num_reads, num_sweeps)
+        schedule = _schedule(beta_range or temperatures(quadratic), num_reads, num_sweeps)
         settings, low = _settings(seed, time_limit), -1 if bqm.vartype is dimod.SPIN else 0
         initial = None if initial_states is None else (_ordered(initial_states, names) > 0).astype(float)
 
@@ -208,25 +205,6 @@ def _info(schedule: Schedule, settings: Settings, trace: Sequence[tuple[float, f
 
 def _named(names: Sequence[Any], values: np.ndarray) -> dict[Any, float]:
     return dict(zip(names, values.tolist()))
-
-
-def _temperatures(bqm: dimod.BinaryQuadraticModel) -> tuple[float, float]:
-    """Inverse temperatures from how much it matters to turn a spin: half of the median field at first.
-
-    With h and J in spin form, the field of a spin is of the size sqrt(h^2 + sum J^2).
-    """
-    spins = bqm.change_vartype("SPIN", inplace=False)
-    linear, (row, col, bias), _ = spins.to_numpy_vectors(variable_order=list(spins.variables))
-    Quadratic(linear, row, col, bias)  # refuses what is not finite
-    squares = linear**2
-    np.add.at(squares, row, bias**2)
-    np.add.at(squares, col, bias**2)
-    fields, sizes = np.sqrt(squares[squares > 0.0]), np.abs(np.concatenate([linear, bias]))
-    if not len(fields):
-        return 1.0, 1.0
-    least = sizes[sizes > _NEGLIGIBLE * sizes.max()].min()
-    start = 0.25 / float(np.median(fields))
-    return start, max(_COLDEST / (2.0 * float(least)), start)
 
 
 def _ordered(given: dimod.SampleSet, names: list[Any]) -> np.ndarray:

@@ -24,7 +24,7 @@ LANES = 16  # float32 that fit into a cache line
 _ONE, _TWO, _NONE = np.float32(1.0), np.float32(2.0), np.float32(0.0)
 _PART, _UNIT = np.float32(1.0 / 256.0), np.float32(2.0**-24)
 _A, _B, _C, _LOW = np.uint32(13), np.uint32(17), np.uint32(5), np.uint32(8)
-_WEYL = np.uint32(0x9E3779B9)
+_WEYL, _GOLDEN = np.uint32(0x9E3779B9), np.uint64(0x9E3779B97F4A7C15)
 
 
 class Charged(NamedTuple):
@@ -88,6 +88,34 @@ class Model:
         """(S,) energies in double precision of samples (S, N) of zeros and ones."""
         over = np.maximum((self.rows @ samples.T.astype(float)).T - self.capacity, 0.0)
         return self.quadratic.energies(samples) + over @ self.penalty
+
+
+def streams(seed: int, reads: np.ndarray) -> np.ndarray:
+    """(2, LANES) where the random numbers of these reads (at most LANES) begin: splitmix64 of seed and number."""
+    begin = np.zeros(LANES, np.uint64)
+    begin[: len(reads)] = _mixed(_mixed(np.array([seed % 2**64], np.uint64)) + reads.astype(np.uint64) * _GOLDEN)
+    high, low = np.divmod(_mixed(begin), np.uint64(2**32))
+    return np.stack([np.maximum(low, 1), high]).astype(np.uint32)  # xorshift stays at 0
+
+
+def _mixed(z: np.ndarray) -> np.ndarray:
+    z = z + _GOLDEN
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@njit(cache=True, nogil=True)
+def scatter(model, x, random):
+    """Begin anywhere: of each block one or none at random in states x (N, LANES) of zeros."""
+    draw = np.empty(LANES, np.float32)
+    for k in range(model.block.size - 1):
+        first, choices = model.block[k], model.block[k + 1] - model.block[k] + 1
+        _draw(random, draw)
+        for lane in range(LANES):
+            pick = int(draw[lane] * choices)
+            if pick < choices - 1:
+                x[first + pick, lane] = _ONE
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")

@@ -22,7 +22,7 @@ from qnroute.problem import Problem
 from qnroute.settings import Answer, Settings
 from qnroute.solvers.annealing import Harvest, Schedule, schedule_of
 from qnroute.solvers.choice import packing_qubo
-from qnroute.solvers.lanes import LANES, Model, sweep
+from qnroute.solvers.lanes import LANES, Model, scatter, streams, sweep
 
 _SLICE = 20_000_000  # updates of a variable in one lane between two looks at the clock
 _COLDEST = 1e30
@@ -130,12 +130,11 @@ def _block(
 ) -> Samples:
     """The reads of these numbers, at most as many as there are lanes."""
     n = len(model)
-    streams = [np.random.default_rng(np.random.SeedSequence([seed, int(read)])) for read in reads]
-    x = np.zeros((n, LANES), np.float32)
-    random = np.ones((2, LANES), np.uint32)
-    for lane, (read, stream) in enumerate(zip(reads.tolist(), streams)):
-        random[:, lane] = stream.integers(1, 2**32, 2, dtype=np.uint32)
-        x[:, lane] = _random(model, stream) if initial is None else initial[read % len(initial)]
+    x, random = np.zeros((n, LANES), np.float32), streams(seed, reads)
+    if initial is None:
+        scatter(model.charged, x, random)
+    else:
+        x[:, : len(reads)] = initial[reads % len(initial)].T
     at_once = max(_SLICE // max(n * LANES, 1), 1)
     for start in range(0, len(temperatures), at_once):
         if start and over():
@@ -144,15 +143,6 @@ def _block(
     sweep(model.charged, x, random, _QUENCH)
     states = np.ascontiguousarray(x.T[: len(reads)]).astype(np.int8)
     return Samples(states, model.energies(states))
-
-
-def _random(model: Model, stream: np.random.Generator) -> np.ndarray:
-    """(N,) a random state with at most one of each block."""
-    size = np.diff(model.block)
-    pick = (stream.random(len(size)) * (size + 1)).astype(np.int64)  # the last one is none
-    state = np.zeros(len(model))
-    state[(model.block[:-1] + pick)[pick < size]] = 1.0
-    return state
 
 
 def charged(qubo: PackingQubo) -> Model:

@@ -37,8 +37,12 @@ def test_the_answer_is_checked_and_the_same_for_the_same_seed(name, options, pro
     one, same = (qn.solve(problem, name, seed=5, **options) for _ in range(2))
     check(problem, one.allocation)
     assert one.allocation == same.allocation and one.remarks == same.remarks and one.objective == same.objective
-    assert one.status == "heuristic" and one.bound is None
-    assert 0.8 * qn.solve(problem, "exact").objective <= one.objective
+    best = qn.solve(problem, "exact").objective
+    if problem.task == "link-selection":
+        assert one.status == "heuristic" and one.bound is None
+    else:  # the bound of the relaxation that made the routes
+        assert one.status in ("optimal", "feasible") and best <= one.bound * (1 + 1e-9) <= 1.2 * best
+    assert 0.8 * best <= one.objective
 
 
 def test_simulated_annealing_finds_optima_of_small_problems():
@@ -69,7 +73,8 @@ def test_what_was_repaired_is_said():
 def test_the_temperature_follows_from_values_not_from_penalties():
     for scale in (1e-6, 1.0, 1e6):
         schedule = schedule_of(scale * np.array([1.0, 2.0, 30.0]), 10)
-        assert schedule.start == pytest.approx(1.0 / scale) and schedule.end == pytest.approx(10.0 / scale)
+        assert schedule.start == pytest.approx(2.0 / 30.0 / scale)  # half of all value is in the 30
+        assert schedule.end == pytest.approx(20.0 / 2.0 / scale)
     problem = crowded()
     requests = [qn.Request(r.id, r.source, r.target, weight=1e-6 * r.weight) for r in problem.requests]
     small = problem.replace(requests=requests)
@@ -154,7 +159,7 @@ def test_time_limits_and_interruptions_keep_the_best(name):
     problem, many = crowded(n=100, count=100), 1_000_000
 
     def cut_short(**how):
-        result = qn.solve(problem, name, reads=many, sweeps=2_000, **how)
+        result = qn.solve(problem, name, reads=many, sweeps=2_000, candidates=5, **how)
         (drawn,) = re.findall(r"of (\d+) samples", " ".join(result.remarks))
         assert int(drawn) < many and result.objective > 0.0
         values = [value for _, value, _ in result.trace]

@@ -13,6 +13,7 @@ import qnroute as qn
 from qnroute import generate
 from qnroute.allocation import check
 from qnroute.benchmark import sampling
+from qnroute.errors import SolverError
 from qnroute.models import PathPacking, RouteChoiceQubo
 from qnroute.models.quadratic import merged
 from qnroute.settings import Settings
@@ -200,12 +201,44 @@ def test_routes_ruled_out_by_reduced_costs_are_not_missed():
     for seed in range(12):
         problem = crowded(seed, memory=(2, 6))
         solver = ColumnGeneration(problem)
-        some, known = solver.columns(Settings()), solver._master.table
+        (some, bound), known = solver.columns(Settings()), solver._master.table
         ruled_out += len(known) - len(some)
         values = [solve_matrix(PathPacking(problem, table).matrix, Settings()).bound for table in (some, known)]
         assert max(values[0], solver.search.value) == pytest.approx(values[1])
-        assert (np.diff(some.request) >= 0).all()
+        assert (np.diff(some.request) >= 0).all() and bound >= values[1] * (1 - 1e-9)
     assert ruled_out > 100
+
+
+def test_the_bound_of_the_relaxation_stands_beside_the_answer_and_ends_the_search():
+    proven, early = 0, 0
+    for seed in range(12):
+        problem = crowded(seed, memory=(2, 6))
+        best = qn.solve(problem, "exact").objective
+        result, loose = (qn.solve(problem, "path-anneal", seed=1, gap=gap, reads=640) for gap in (0.0, 0.05))
+        assert best <= result.bound * (1 + 1e-9) and result.trace[-1][2] == pytest.approx(result.bound)
+        assert result.status == ("optimal" if result.gap <= 1e-6 else "feasible") and loose.gap <= 0.05
+        proven += result.status == "optimal"
+        early += _samples(loose) < 640
+    assert proven >= 1 and early == 12
+
+
+def test_it_ends_at_a_target_or_goes_on_until_the_time_limit():
+    problem = crowded(4)
+    least = qn.solve(problem, "path-anneal", seed=1, candidates=5, sweeps=3, reads=16)
+    early = qn.solve(problem, "path-anneal", seed=1, candidates=5, reads=100_000, target=least.objective)
+    assert early.objective >= least.objective and early.status == "heuristic" and _samples(early) < 1000
+    none = qn.solve(problem, "path-anneal", seed=1, candidates=5, target=0.0)
+    assert none.objective >= 0.0 and none.remarks == ()  # filled from nothing, nothing drawn
+    full = qn.solve(problem, "path-anneal", seed=1, candidates=5, reads=0, time_limit=0.5)
+    assert full.status == "time-limit" and full.remarks[0] == "time limit reached"
+    with pytest.raises(SolverError, match="reads=0 draws until the time limit, but there is none"):
+        qn.solve(problem, "path-anneal", reads=0)
+
+
+def _samples(result):
+    """How many were drawn."""
+    told = [remark for remark in result.remarks if "samples keep all rules" in remark]
+    return int(told[0].split(" samples")[0].split()[-1]) if told else 0
 
 
 @pytest.mark.parametrize("degree", [1, 2])
