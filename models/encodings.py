@@ -24,3 +24,14 @@ def worths(room: int, encoding: str, largest: int | None = None) -> np.ndarray:
         left -= bits[-1]
         next_one = 2 * next_one if largest is None else min(2 * next_one, largest)
     return np.array(bits, dtype=float)
+
+
+def slack(rooms: np.ndarray, encoding: str, largest: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """What the bits of rows that leave `rooms` (R,) are worth, as compressed rows (R + 1,), (bits,)."""
+    different, which = np.unique(rooms, return_inverse=True)
+    bits = [worths(int(room), encoding, largest) for room in different.tolist()]
+    sizes = np.array([len(some) for some in bits], dtype=np.int64)
+    starts, lengths = np.cumsum(sizes) - sizes, sizes[which]
+    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    place = np.arange(indptr[-1]) + np.repeat(starts[which] - indptr[:-1], lengths)
+    return indptr, np.concatenate([np.zeros(0), *bits])[place]

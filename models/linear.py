@@ -241,10 +241,11 @@ def _compressed(entries: list[tuple[np.ndarray, ...]], n_rows: int, n_columns: i
             place = free[columns]
             free[columns] += 1
         else:
-            order = np.argsort(columns, kind="stable")
-            rows, columns, values = rows[order], columns[order], values[order]
-            first = np.searchsorted(columns, columns)
-            place = free[columns] + np.arange(len(columns)) - first
-            free += np.bincount(columns, minlength=n_columns)
+            if np.any(columns[1:] < columns[:-1]):
+                order = np.argsort(columns, kind="stable")
+                rows, columns, values = rows[order], columns[order], values[order]
+            more = np.bincount(columns, minlength=n_columns)
+            place = (free - np.cumsum(more) + more)[columns] + np.arange(len(columns))
+            free += more
         indices[place], data[place] = rows, values
     return scipy.sparse.csc_array((data, indices, indptr.astype(np.int32)), shape=(n_rows, n_columns))

@@ -92,7 +92,8 @@ def packing_of(model: LinearModel, groups: str | None = None) -> Packing:
     times = np.where(matrix.cost > 0.0, np.maximum(most, 0.0), 0.0).astype(np.int64)
     column = np.repeat(np.arange(len(times)), times)
     row, item = np.arange(len(capacity)), np.arange(len(column))
-    uses, capacity = _reduced(sparse.csr_array(sparse.csc_array(rows)[:, column]), capacity)
+    uses = rows if (times == 1).all() else sparse.csr_array(matrix.a[:, column])
+    uses, capacity = _reduced(uses, capacity)
     if groups is None:
         return Packing(matrix.cost[column], uses, capacity, item, np.ones(len(item), np.int64), column, row)
     block = model.rows[groups]
@@ -119,6 +120,7 @@ def _reduced(uses: sparse.csr_array, capacity: np.ndarray) -> tuple[sparse.csr_a
 
 def _most_alone(a: sparse.csc_array, capacity: np.ndarray) -> np.ndarray:
     """(N,) how often each column fits on its own."""
-    most = np.full(a.shape[1], np.inf)
-    np.minimum.at(most, np.repeat(np.arange(a.shape[1]), np.diff(a.indptr)), np.floor(capacity[a.indices] / a.data))
+    most, some = np.full(a.shape[1], np.inf), np.flatnonzero(np.diff(a.indptr))
+    if len(some):
+        most[some] = np.minimum.reduceat(np.floor(capacity[a.indices] / a.data), a.indptr[:-1][some])
     return most

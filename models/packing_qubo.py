@@ -17,13 +17,13 @@ import scipy.sparse as sparse
 from qnroute.allocation import Allocation
 from qnroute.builtin import ENCODINGS
 from qnroute.errors import SolverError
-from qnroute.models.encodings import UNBALANCED, worths
+from qnroute.models.encodings import UNBALANCED, slack
 from qnroute.models.linear import LinearModel
 from qnroute.models.link_selection import LinkSelection
 from qnroute.models.packing import packing_of
 from qnroute.models.path_packing import PathPacking
 from qnroute.models.penalties import PAIRS, ROW, sufficient
-from qnroute.models.quadratic import Quadratic, merged, pairs_within, squares
+from qnroute.models.quadratic import Quadratic, linear_of_squares, merged, products
 from qnroute.models.qubo_files import write_quadratic
 from qnroute.problem import Problem
 from qnroute.routes import RouteTable, enumerate_routes
@@ -100,10 +100,10 @@ class PackingQubo:
             raise SolverError(f"margin: found {margin!r}, expected a number from 0")
         self.margin = float(margin)
         self._how = {"groups": groups, "encoding": encoding, "pairs": pairs, "largest": largest}
-        self._bits = [worths(int(room), encoding, largest) for room in self._limits[self.kind == ROW].tolist()]
+        self._bit_rows, self._bits = slack(self._limits[self.kind == ROW], encoding, largest)
 
     def __len__(self) -> int:
-        return len(self.packing) + sum(map(len, self._bits))
+        return len(self.packing) + len(self._bits)
 
     def restated(self, *, strength: float, margin: float | None = None) -> PackingQubo:
         """The same items with other penalties."""
@@ -117,91 +117,69 @@ class PackingQubo:
     # --- stating it ---
 
     def _needs(self, pairs: bool) -> tuple[np.ndarray, np.ndarray]:
-        packing, rows, count = self.packing, len(self.packing.capacity), len(self.packing)
-        alone, one = np.arange(count), np.ones(count, np.int64)
+        packing, rows, every = self.packing, self._rows, np.arange(len(self.packing))
         kind, bound = np.empty(len(self._limits), np.int64), np.empty(len(self._limits))
         for part, group, most in (
-            (slice(0, rows), packing.group, packing.most),
-            (slice(rows, None), alone, one),
+            (slice(0, len(packing.capacity)), packing.group, packing.most),
+            (slice(len(packing.capacity), len(kind)), every, np.ones_like(every)),
         ):
-            some = self._rows[part]
-            found = sufficient(
-                some.indptr, some.indices, some.data, self._limits[part], packing.value, group, most, pairs
+            begin = rows.indptr[part.start : part.stop + 1]
+            kind[part], bound[part] = sufficient(
+                begin, rows.indices, rows.data, self._limits[part], packing.value, group, most, pairs
             )
-            kind[part], bound[part] = found
         return kind, bound
 
     @property
     def excess(self) -> tuple[Quadratic, sparse.csr_array, np.ndarray, np.ndarray]:
         """Without slack: values and pairs, and rows (R, J) with capacities and penalties (R,) for each unit above."""
-        heavy = np.flatnonzero(self.kind == ROW)
-        pairs = merged(-self.packing.value, [self._pairs()], 0.0)
+        heavy, none = np.flatnonzero(self.kind == ROW), sparse.csr_array((0, len(self.packing)))
+        pairs = Quadratic(-self.packing.value, *products(*self._conflicts(), none, np.zeros(0)))
         return pairs, self._rows[heavy], self._limits[heavy], self._strengths()
 
     def _strengths(self) -> np.ndarray:
         """Penalties of the rows that need one."""
         return self.strength * self.bound[self.kind == ROW] + self.margin * self.packing.value.max(initial=0.0)
 
-    def _pairs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Pairs that conflict, with their penalties."""
-        one, other = self._conflicts()
-        value = self.packing.value
-        extra = self.margin * value.max(initial=0.0)
-        return one, other, self.strength * np.minimum(value[one], value[other]) + extra
+    def _conflicts(self) -> tuple[sparse.csr_array, np.ndarray, np.ndarray]:
+        """Rows of pairs with their limits, and the penalty of each item where it is the less valuable one."""
+        some, value = np.flatnonzero(self.kind == PAIRS), self.packing.value
+        return self._rows[some], self._limits[some], self.strength * value + self.margin * value.max(initial=0.0)
 
     @cached_property
     def quadratic(self) -> Quadratic:
         """The model as arrays."""
-        packing, count = self.packing, len(self.packing)
         heavy, strength = np.flatnonzero(self.kind == ROW), self._strengths()
-        linear, parts, offset = -packing.value, [self._pairs()], 0.0
-        if len(heavy):
-            if self.encoding == "unbalanced":
-                more, couplers, offset = self._unbalanced(heavy, strength)
-            else:
-                more, couplers, offset = squares(self._with_slack(heavy), self._limits[heavy], strength)
-                linear = np.concatenate([linear, np.zeros(len(more) - count)])
-            linear, parts = linear + more, [*parts, couplers]
-            if self.encoding == "domain-wall":
-                ends, couplers = self._walls(strength, count)
-                linear[ends[0]] += ends[1]
-                parts.append(couplers)
-        return merged(linear, parts, offset)
-
-    def _conflicts(self) -> tuple[np.ndarray, np.ndarray]:
-        """Items that may not both be chosen, as rows of pairs have them, each pair once."""
-        rows, limits = self._rows[self.kind == PAIRS], self._limits[self.kind == PAIRS]
-        one, other = pairs_within(rows.indptr)
-        room = np.repeat(limits, np.diff(rows.indptr))
-        clash = rows.data[one] + rows.data[other] > room[one]
-        one, other = rows.indices[one[clash]].astype(np.int64), rows.indices[other[clash]].astype(np.int64)
-        key = np.sort(np.minimum(one, other) * len(self.packing) + np.maximum(one, other))
-        key = (
-            key[np.concatenate([[True], key[1:] != key[:-1]])] if len(key) else key
-        )  # np.unique takes eight times longer
-        return np.divmod(key, max(len(self.packing), 1))
+        rows, limits, (pairs, most, penalty) = self._with_slack(heavy), self._limits[heavy], self._conflicts()
+        of_slack = np.zeros(len(self._bits))
+        linear, penalty = np.concatenate([-self.packing.value, of_slack]), np.concatenate([penalty, of_slack])
+        first, second = UNBALANCED if self.encoding == "unbalanced" else (0.0, 1.0)
+        more, offset = linear_of_squares(rows, limits, second * strength), float(second * strength @ limits**2)
+        if first:  # -a h + b h^2 for the room h = limit - load (Montanez-Barrera et al. 2024)
+            more, offset = more + rows.T @ (first * strength), offset - first * float(strength @ limits)
+        linear, couplers = linear + more, products(pairs, most, penalty, rows, second * strength)
+        if self.encoding != "domain-wall":
+            return Quadratic(linear, *couplers, offset)
+        ends, walls = self._walls(strength)
+        linear[ends[0]] += ends[1]
+        return merged(linear, [couplers, walls], offset)
 
     def _with_slack(self, heavy: np.ndarray) -> sparse.csr_array:
         """Rows over items and slack bits, (len(heavy), N)."""
-        sizes = np.array([len(bits) for bits in self._bits])
-        row, worth = np.repeat(np.arange(len(heavy)), sizes), np.concatenate(self._bits)
-        slack = sparse.csr_array((worth, (row, np.arange(len(row)))), shape=(len(heavy), len(row)))
-        return sparse.csr_array(sparse.hstack([self._rows[heavy], slack]))
+        rows, bits = self._rows[heavy], np.diff(self._bit_rows)
+        item = np.arange(rows.nnz) + np.repeat(self._bit_rows[:-1], np.diff(rows.indptr))
+        bit = np.arange(len(self._bits)) + np.repeat(rows.indptr[1:], bits)
+        indices, data = np.empty(len(item) + len(bit), np.int32), np.empty(len(item) + len(bit))
+        indices[item], data[item] = rows.indices, rows.data
+        indices[bit], data[bit] = len(self.packing) + np.arange(len(bit)), self._bits
+        indptr = (rows.indptr + self._bit_rows).astype(np.int32)
+        return sparse.csr_array((data, indices, indptr), shape=(len(heavy), len(self)))
 
-    def _unbalanced(self, heavy: np.ndarray, strength: np.ndarray) -> tuple[np.ndarray, tuple, float]:
-        """-a h + b h^2 for the room h = capacity - load that a row leaves (Montanez-Barrera et al. 2024)."""
-        first, second = UNBALANCED
-        rows, limits = self._rows[heavy], self._limits[heavy]
-        linear, couplers, offset = squares(rows, limits, second * strength)
-        return linear + rows.T @ (first * strength), couplers, offset - first * float(strength @ limits)
-
-    def _walls(self, strength: np.ndarray, start: int) -> tuple[tuple, tuple]:
+    def _walls(self, strength: np.ndarray) -> tuple[tuple, tuple]:
         """strength t_(i+1) (1 - t_i) for neighbouring bits of a row."""
-        sizes = np.array([len(bits) for bits in self._bits])
-        last = np.repeat(start + np.cumsum(sizes) - 1, sizes)
-        bit = start + np.arange(sizes.sum())
-        weight, inner = np.repeat(strength, sizes), bit < last
-        before, weight = bit[inner], weight[inner]
+        inner = np.ones(len(self._bits), dtype=bool)
+        inner[self._bit_rows[1:] - 1] = False  # every row has a bit
+        before = len(self.packing) + np.flatnonzero(inner)
+        weight = np.repeat(strength, np.diff(self._bit_rows))[inner]
         return (before + 1, weight), (before, before + 1, -weight)
 
     # --- handing it over ---
@@ -238,7 +216,8 @@ class PackingQubo:
         meanings = [meaning for block in self.model.columns.values() for meaning in block.meanings()]
         names = self._row_names()
         heavy = np.flatnonzero(self.kind == ROW).tolist()
-        slack = [f"slack {worth:g} of {names[r]}" for r, bits in zip(heavy, self._bits) for worth in bits.tolist()]
+        bits = np.split(self._bits, self._bit_rows[1:-1])
+        slack = [f"slack {worth:g} of {names[r]}" for r, some in zip(heavy, bits) for worth in some.tolist()]
         return {
             "model": f"{self.model.name}-qubo",
             "problem": {"name": self.problem.name, "sha256": self.problem.sha256},

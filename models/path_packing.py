@@ -11,6 +11,8 @@ route as a column the optimum is the problem's; with fewer, `tail_value` bounds 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from qnroute.allocation import Allocation
@@ -73,38 +75,33 @@ class PathPacking(LinearModel):
     def _add_link_rows(self, z: np.ndarray) -> None:
         network = self.problem.network
         route, link, _ = self.routes.steps
-        most = np.bincount(link, weights=self._upper(z)[route], minlength=network.n_links)
-        self._add_binding(
-            "channels", "link", most > network.channels, network.channels, link, z[route], 1.0, network.link_name
-        )
+        self._add_binding("channels", "link", network.channels, link, z[route], 1.0, network.link_name)
 
     def _add_node_rows(self, z: np.ndarray) -> None:
         network, table = self.problem.network, self.routes
-        upper = self._upper(z)
-        route = np.repeat(np.arange(len(table)), np.diff(table.indptr))
+        called = network.node_ids.__getitem__
+        route = np.repeat(z, np.diff(table.indptr))
         qubits = np.full(len(table.nodes), 2.0)
         qubits[table.indptr[:-1]] = qubits[table.indptr[1:] - 1] = 1.0
-        most = np.bincount(table.nodes, weights=qubits * upper[route], minlength=network.n_nodes)
-        called = network.node_ids.__getitem__
-        self._add_binding(
-            "memory", "node", most > network.memory, network.memory, table.nodes, z[route], qubits, called
-        )
-        leaving, _, tail = table.steps
-        bound = self.problem.degree_bounds
-        most = np.bincount(tail, weights=upper[leaving], minlength=network.n_nodes)
-        self._add_binding("degree", "node", (most > bound) & (bound < UNLIMITED), bound, tail, z[leaving], 1.0, called)
+        self._add_binding("memory", "node", network.memory, table.nodes, route, qubits, called)
+        route, _, tail = table.steps
+        self._add_binding("degree", "node", self.problem.degree_bounds, tail, z[route], 1.0, called)
 
-    def _upper(self, z: np.ndarray) -> np.ndarray:
-        return self._column_parts[0][1][z]
-
-    def _add_binding(self, name, axis, binding, bound, where, columns, values, called) -> None:
+    def _add_binding(self, name, axis, bound, where, columns, values, called) -> None:
         """Rows sum(values) <= bound over the places that can bind at all; the others would only be carried along."""
-        places = np.flatnonzero(binding)
-        rows = self.add_rows(name, [(axis, [called(i) for i in places.tolist()])], upper=bound[places])
-        row_of = np.full(len(binding), -1)
+        limited = bound < UNLIMITED
+        if not limited.any():
+            self.add_rows(name, [(axis, [])])
+            return
+        upper = self._column_parts[0][1]
+        most = np.bincount(where, weights=values * upper[columns], minlength=len(bound))
+        places = np.flatnonzero((most > bound) & limited)
+        rows = self.add_rows(name, [(axis, _PlaceLabels(places, called))], upper=bound[places])
+        row_of = np.full(len(bound), -1, dtype=np.int32)
         row_of[places] = rows.index
-        kept = row_of[where] >= 0
-        self.add_entries(row_of[where][kept], columns[kept], np.broadcast_to(values, where.shape)[kept])
+        row = row_of[where]
+        kept = np.flatnonzero(row >= 0)
+        self.add_entries(row[kept], columns[kept], np.broadcast_to(values, where.shape)[kept])
 
 
 def all_routes(problem: Problem, max_routes: int = MAX_ROUTES, settings: Settings | None = None) -> RouteTable:
@@ -141,3 +138,16 @@ class _RouteLabels:
         for j in range(len(self.table)):
             route = self.table.route(j)
             yield f"{route.request}: {' - '.join(route.nodes)}"
+
+
+class _PlaceLabels:
+    """Names of links or nodes made only when they are asked for."""
+
+    def __init__(self, places: np.ndarray, called: Callable[[int], str]):
+        self.places, self.called = places, called
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __iter__(self):
+        return map(self.called, self.places.tolist())

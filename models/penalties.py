@@ -25,6 +25,7 @@ import numpy as np
 from numba import njit
 
 FREE, PAIRS, ROW = 0, 1, 2
+_FEW = 64  # numbers that are sorted by insertion
 
 
 class Sufficient(NamedTuple):
@@ -53,9 +54,13 @@ def sufficient(indptr, indices, amount, capacity, value, group, most, pairs):
     """
     rows, taken = capacity.size, np.zeros(most.size, np.int64)
     kind, bound = np.zeros(rows, np.int64), np.zeros(rows)
+    longest = 0
+    for r in range(rows):
+        longest = max(longest, indptr[r + 1] - indptr[r])
+    places, worth = np.empty(longest, np.int64), np.empty(longest)
     for r in range(rows):
         items, uses, room = indices[indptr[r] : indptr[r + 1]], amount[indptr[r] : indptr[r + 1]], capacity[r]
-        order = np.argsort(-uses)
+        order = _descending(uses, places)
         load, count = _heaviest(items, uses, order, np.inf, room, group, most, taken)
         if load <= room:
             continue
@@ -63,8 +68,24 @@ def sufficient(indptr, indices, amount, capacity, value, group, most, pairs):
             kind[r] = PAIRS
             continue
         kind[r] = ROW
-        bound[r] = _kth(items, np.argsort(-value[items]), count, value, group, most, taken)
+        for t in range(items.size):
+            worth[t] = value[items[t]]
+        bound[r] = _kth(items, _descending(worth[: items.size], places), count, value, group, most, taken)
     return kind, bound
+
+
+@njit(cache=True)
+def _descending(keys, places):
+    """The places of keys, the largest first, written into `places`."""
+    if keys.size > _FEW:
+        return np.argsort(-keys)
+    for t in range(keys.size):
+        at = t
+        while at > 0 and keys[places[at - 1]] < keys[t]:
+            places[at] = places[at - 1]
+            at -= 1
+        places[at] = t
+    return places[: keys.size]
 
 
 @njit(cache=True)
@@ -90,6 +111,8 @@ def _only_pairs(items, uses, order, room, group, most, taken):
 
     Of a set without such a pair at most one item uses more than half of the room, the others what is left beside it.
     """
+    if uses[order[0]] <= room < 2 * uses[order[-1]]:  # any two exceed it
+        return True
     if _heaviest(items, uses, order, room / 2, room, group, most, taken)[0] > room:
         return False
     last = np.inf

@@ -14,6 +14,7 @@ import numpy as np
 import scipy.sparse as sparse
 
 from qnroute.errors import SolverError
+from qnroute.models.couplers import coupled, summed
 
 if TYPE_CHECKING:
     import dimod
@@ -67,41 +68,55 @@ class Quadratic:
 
 def merged(linear: np.ndarray, parts: list[tuple[np.ndarray, ...]], offset: float) -> Quadratic:
     """A model of couplers given in parts (one end, the other end, bias), those of the same pair summed."""
-    n = len(linear)
     none = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
     one, other, bias = (np.concatenate([part[i] for part in [none, *parts]]) for i in range(3))
-    key = np.minimum(one, other).astype(np.int64) * n + np.maximum(one, other)
-    if len(key):
-        order = np.argsort(key)  # the stable kind takes five times longer
-        key, bias = key[order], bias[order]
-        first = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
-        key, bias = key[first], np.add.reduceat(bias, first)
-    return Quadratic(linear, key // max(n, 1), key % max(n, 1), bias, float(offset))
-
-
-def pairs_within(indptr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """All pairs of entries of the same row, as two arrays of entry numbers, for rows given by `indptr` (R + 1,).
-
-    Raises
-    ------
-    SolverError
-        There are more than `LARGEST`.
-    """
-    lengths = np.diff(indptr).astype(np.int64)
-    total = int((lengths * (lengths - 1) // 2).sum())
-    if total > LARGEST:
-        raise SolverError(f"quadratic model: rows would need {total:,} couplers, more than {LARGEST:,}")
-    entry = np.arange(indptr[-1])
-    after = np.repeat(indptr[1:], lengths) - entry - 1  # entries of its row that come later
-    one = np.repeat(entry, after)
-    return one, one + 1 + np.arange(total) - np.repeat(np.cumsum(after) - after, after)
+    return Quadratic(linear, *summed(one, other, bias, len(linear)), float(offset))
 
 
 def squares(rows: sparse.csr_array, target: np.ndarray, strength: np.ndarray) -> tuple[np.ndarray, tuple, float]:
     """What sum_r strength_r (rows_r x - target_r)^2 adds: linear biases (N,), couplers and offset."""
-    row = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
-    amount, scale = rows.data, strength[row]
-    linear = np.bincount(rows.indices, scale * amount * (amount - 2.0 * target[row]), minlength=rows.shape[1])
-    one, other = pairs_within(rows.indptr)
-    couplers = rows.indices[one], rows.indices[other], 2.0 * scale[one] * amount[one] * amount[other]
-    return linear, couplers, float(strength @ target**2)
+    none = sparse.csr_array((0, rows.shape[1]))
+    couplers = products(none, np.zeros(0), np.zeros(rows.shape[1]), rows, strength)
+    return linear_of_squares(rows, target, strength), couplers, float(strength @ target**2)
+
+
+def linear_of_squares(rows: sparse.csr_array, target: np.ndarray, strength: np.ndarray) -> np.ndarray:
+    """The linear biases (N,) of these squares."""
+    lengths = np.diff(rows.indptr)
+    scale, twice = np.repeat(strength, lengths), np.repeat(2.0 * target, lengths)
+    return np.bincount(rows.indices, scale * rows.data * (rows.data - twice), minlength=rows.shape[1])
+
+
+def products(
+    conflicts: sparse.csr_array,
+    limit: np.ndarray,
+    penalty: np.ndarray,
+    rows: sparse.csr_array,
+    strength: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Couplers (both ends, bias) of conflicts and of squares, each pair once, in order.
+
+    Parameters
+    ----------
+    conflicts, limit
+        (C, at most N) and (C,): two variables conflict if together they exceed the limit of some row.
+    penalty
+        (N,) two that conflict get the smaller of theirs, once, however many rows say so.
+    rows, strength
+        (R, N) and (R,): what `squares` has.
+
+    Raises
+    ------
+    SolverError
+        There would be more than `LARGEST`.
+    """
+    parts = [some if some.has_sorted_indices else some.sorted_indices() for some in (conflicts, rows)]
+    sizes = [np.diff(some.indptr).astype(np.int64) for some in parts]
+    total = sum(int((size * (size - 1) // 2).sum()) for size in sizes)
+    if total > LARGEST:
+        raise SolverError(f"quadratic model: rows would need {total:,} couplers, more than {LARGEST:,}")
+    first, second = ((some.indptr, some.indices, some.data) for some in parts)
+    rooms, scales = np.repeat(limit, sizes[0]) - first[2], np.repeat(2.0 * strength, sizes[1]) * second[2]
+    ends, bias = np.empty((2, total), np.int64), np.empty(total)  # numpy's memory is the cheapest to fill first
+    count = coupled(first, rooms, penalty, second, scales, ends, bias)
+    return ends[0, :count], ends[1, :count], bias[:count]

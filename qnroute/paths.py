@@ -79,7 +79,7 @@ def cheapest_paths(
 def completion_costs(network: Network, link: np.ndarray, node: np.ndarray, target: int) -> np.ndarray:
     """(n,) cheapest cost from each node (its own passing cost not counted) to `target`; infinite if unreachable."""
     adjacency = network.adjacency
-    return _completions(adjacency.indptr, adjacency.neighbour, adjacency.link, link, node, target)
+    return _all_left((adjacency.indptr, adjacency.neighbour, adjacency.link), link, node, target)
 
 
 @njit(cache=True)
@@ -128,36 +128,57 @@ def _grown(array):
     return bigger
 
 
+class _Search(NamedTuple):
+    """Dijkstra from a target, as far as it went: costs to it (n,), and a heap whose size stands in an array (1,)."""
+
+    best: np.ndarray
+    key: np.ndarray
+    item: np.ndarray
+    size: np.ndarray
+
+
 @njit(cache=True)
-def _completions(indptr, neighbour, link, link_cost, node_cost, target):
-    """Dijkstra from the target; entering v from u costs the link plus, unless v is the target, passing v."""
-    n = indptr.size - 1
-    best = np.full(n, np.inf)
-    done = np.zeros(n, np.bool_)
-    key = np.empty(indptr[n] + 1)
-    item = np.empty(indptr[n] + 1, np.int64)
-    best[target] = 0.0
-    key[0] = 0.0
+def _from(target, indptr):
+    """A search about to begin."""
+    best, size = np.full(indptr.size - 1, np.inf), np.ones(1, np.int64)
+    key, item = np.empty(indptr[-1] + 1), np.empty(indptr[-1] + 1, np.int64)
+    best[target] = key[0] = 0.0
     item[0] = target
-    size = 1
-    while size > 0:
-        v = item[0]
-        _pop(key, item, size)
-        size -= 1
-        if done[v]:
+    return _Search(best, key, item, size)
+
+
+@njit(cache=True)
+def _left(arcs, link_cost, node_cost, target, search, v):
+    """The cheapest cost from v to the target; the search goes on until all that is left in it is dearer.
+
+    Entering w from u costs the link plus, unless w is the target, passing w.
+    """
+    indptr, neighbour, link = arcs
+    best, key, item, size = search
+    while size[0] > 0 and key[0] < best[v]:
+        known, w = key[0], item[0]
+        _pop(key, item, size[0])
+        size[0] -= 1
+        reach = known if w == target else known + node_cost[w]
+        if known > best[w] or reach == np.inf:
             continue
-        done[v] = True
-        reach = best[v] if v == target else best[v] + node_cost[v]
-        if reach == np.inf:
-            continue
-        for a in range(indptr[v], indptr[v + 1]):
+        for a in range(indptr[w], indptr[w + 1]):
             u = neighbour[a]
             through = reach + link_cost[link[a]]
             if through < best[u]:
                 best[u] = through
-                _push(key, item, size, through, u)
-                size += 1
-    return best
+                _push(key, item, size[0], through, u)
+                size[0] += 1
+    return best[v]
+
+
+@njit(cache=True)
+def _all_left(arcs, link_cost, node_cost, target):
+    """The cheapest cost from every node to the target."""
+    search = _from(target, arcs[0])
+    for v in range(arcs[0].size - 1):
+        _left(arcs, link_cost, node_cost, target, search, v)
+    return search.best
 
 
 @njit(cache=True)
@@ -212,10 +233,9 @@ def _best_first(
     most,
 ):
     n = indptr.size - 1
-    cost_left = _completions(indptr, neighbour, link, link_cost, node_cost, target)
-    free = np.zeros(n)
-    noise_left = _completions(indptr, neighbour, link, link_noise, free, target)
-    hops_left = _completions(indptr, neighbour, link, np.ones(link_cost.size), free, target)
+    arcs, free, ones = (indptr, neighbour, link), np.zeros(n), np.ones(link_cost.size)
+    by_cost, by_noise, by_hops = _from(target, indptr), _from(target, indptr), _from(target, indptr)
+    shortest = _left(arcs, link_cost, node_cost, target, by_cost, source)
     room = 256
     node, parent = np.empty(room, np.int64), np.empty(room, np.int64)
     hops, following = np.empty(room, np.int64), np.empty(room, np.int64)
@@ -226,12 +246,12 @@ def _best_first(
     n_found = 0
     rest = np.inf
     labels = size = 0
-    if cost_left[source] <= max_cost and cost_left[source] < np.inf:
+    if shortest <= max_cost and shortest < np.inf:
         node[0], parent[0], hops[0], cost[0], noise[0] = source, -1, 0, 0.0, 0.0
-        key[0], item[0] = cost_left[source], 0
+        key[0], item[0] = shortest, 0
         labels = size = 1
-    elif cost_left[source] < np.inf:
-        rest = cost_left[source]
+    elif shortest < np.inf:
+        rest = shortest
     while size > 0:
         label, bound = item[0], key[0]
         if n_found == count or labels > most:
@@ -253,14 +273,15 @@ def _best_first(
             expanded[u] = label
         for a in range(indptr[u], indptr[u + 1]):
             v, e = neighbour[a], link[a]
-            reach = cost[label] + link_cost[e]
+            if v == source or _visited(node, parent, label, v):
+                continue
+            reach, spoilt = cost[label] + link_cost[e], noise[label] + link_noise[e]
             if v != target:
                 reach += node_cost[v]
-            total = reach + cost_left[v]
-            if total == np.inf or hops[label] + 1 + hops_left[v] > max_hops:
+            total = reach + _left(arcs, link_cost, node_cost, target, by_cost, v)
+            if total == np.inf or hops[label] + 1 + _left(arcs, ones, free, target, by_hops, v) > max_hops:
                 continue
-            spoilt = noise[label] + link_noise[e]
-            if spoilt + noise_left[v] > max_noise or v == source or _visited(node, parent, label, v):
+            if max_noise < np.inf and spoilt + _left(arcs, link_noise, free, target, by_noise, v) > max_noise:
                 continue
             if total > max_cost:
                 rest = min(rest, total)

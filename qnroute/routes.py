@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from numba import njit
 
 from qnroute.allocation import Allocation, Route
 from qnroute.costs import NOTHING, closed, most_useful_cost, path_costs, search_costs, value_at_cost
@@ -19,6 +20,7 @@ MOST_WRITTEN = 1_000_000  # routes of an answer that is still written down one b
 _LABELS_PER_ROUTE = 50  # partial paths a search may hold for each route it is asked for
 _FEWEST_LABELS = 20_000
 _MOST_LABELS = 4_000_000
+_MANY = 32  # links of a node, beyond which a link is looked for at its other end
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,9 @@ class RouteTable:
     @cached_property
     def steps(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Every link that every route takes, as (route, link, node it leaves), each (sum of hops,)."""
-        route = np.repeat(np.arange(len(self)), self.hops)
-        last = np.zeros(len(self.nodes), dtype=bool)
-        last[self.indptr[1:] - 1] = True
-        tail = self.nodes[~last]
-        head = self.nodes[np.flatnonzero(~last) + 1]
-        return route, _link_between(self.problem.network, tail, head), tail
+        found = np.empty((3, len(self.nodes) - len(self)), np.int64)
+        _fill_steps(*self.problem.network.adjacency, self.nodes, self.indptr, found)
+        return found[0], found[1], found[2]
 
     @property
     def incomplete(self) -> np.ndarray:
@@ -251,9 +250,19 @@ def _offsets(lengths: np.ndarray) -> np.ndarray:
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
 
 
-def _link_between(network, tail: np.ndarray, head: np.ndarray) -> np.ndarray:
-    """Index of the link that joins each pair of nodes, which must be joined."""
-    n = network.n_nodes
-    key = np.minimum(network.source, network.target) * n + np.maximum(network.source, network.target)
-    order = np.argsort(key)
-    return order[np.searchsorted(key[order], np.minimum(tail, head) * n + np.maximum(tail, head))]
+@njit(cache=True)
+def _fill_steps(indptr, neighbour, link, nodes, starts, found):
+    """Write route, link and tail of each step of routes whose nodes, given in compressed rows, are joined."""
+    step = 0
+    for j in range(starts.size - 1):
+        for i in range(starts[j], starts[j + 1] - 1):
+            u, v = nodes[i], nodes[i + 1]
+            found[0, step], found[2, step] = j, u
+            many = indptr[u + 1] - indptr[u]
+            if many > _MANY and many > indptr[v + 1] - indptr[v]:
+                u, v = v, u
+            for a in range(indptr[u], indptr[u + 1]):
+                if neighbour[a] == v:
+                    found[1, step] = link[a]
+                    break
+            step += 1

@@ -213,7 +213,7 @@ def test_unbalanced_penalties_are_not_proven_and_have_no_slack():
     room = packing.limits[heavy] - every @ model._rows[heavy].toarray().T
     strength = model.bound[heavy] + model.margin * packing.value.max()
     truth = -every @ packing.value + (strength * (0.1 * room**2 - 0.3 * room)).sum(axis=1)
-    pairs = model._conflicts()
+    pairs = model.excess[0].couplers[:2]
     for i, j in zip(*pairs):
         truth += every[:, i] * every[:, j] * (min(packing.value[[i, j]]) + model.margin * packing.value.max())
     assert np.allclose(model.quadratic.energies(every), truth)

@@ -91,5 +91,12 @@ BENCHMARKS = {
             "qnroute.benchmark.sampling:measure",
             runs=20,
         ),
+        Benchmark(
+            "stating",
+            "route choice as a QUBO of 100,000 variables and 500,000 couplers: arrays against from_numpy_vectors alone "
+            "and dictionaries",
+            "qnroute.benchmark.stating:measure",
+            runs=7,
+        ),
     )
 }

@@ -22,7 +22,10 @@ def bench(
     runs: Annotated[
         int | None,
         typer.Option(
-            min=1, max=100, help="Runs of each way (building: 3, exact: 1); networks (sampling: 20).", metavar="N"
+            min=1,
+            max=100,
+            help="Runs of each way (building: 3, exact: 1, stating: 7); networks (sampling: 20).",
+            metavar="N",
         ),
     ] = None,
     case: Annotated[
