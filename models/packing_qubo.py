@@ -22,7 +22,7 @@ from qnroute.models.linear import LinearModel
 from qnroute.models.link_selection import LinkSelection
 from qnroute.models.packing import packing_of
 from qnroute.models.path_packing import PathPacking
-from qnroute.models.penalties import FREE, PAIRS, ROW, sufficient
+from qnroute.models.penalties import PAIRS, ROW, sufficient
 from qnroute.models.quadratic import Quadratic, linear_of_squares, merged, products
 from qnroute.models.qubo_files import write_quadratic
 from qnroute.problem import Problem
