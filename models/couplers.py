@@ -32,11 +32,11 @@ def summed(one, other, bias, n):
 
 
 @njit(cache=True)
-def coupled(conflicts, rooms, penalty, squares, scales, ends, bias):
+def coupled(conflicts, rooms, penalty, penalties, squares, scales, ends, bias):
     """Write couplers of conflicts and squares, see `qnroute.models.quadratic.products`; returns how many there are.
 
     Both are rows in compressed form (indptr, indices, amounts), their variables in order. Of each entry `rooms` tells
-    what it leaves of its row's limit, and `scales` what the others of its row are multiplied by.
+    what it leaves of its row's limit, `penalties` its own, and `scales` what the others of its row are multiplied by.
     """
     n, row, col = penalty.size, ends[0], ends[1]
     where, end = np.full(n, -1, np.int32), 0
@@ -49,7 +49,7 @@ def coupled(conflicts, rooms, penalty, squares, scales, ends, bias):
             for e in range(first[k], last[k]):
                 j = indices[e]
                 if amount[e] > room[k] and where[j] < start:
-                    least = penalty[j] if penalty[j] < penalty[i] else penalty[i]
+                    least = penalties[e] if penalties[e] < penalty[i] else penalty[i]
                     where[j], row[end], col[end], bias[end] = end, i, j, least
                     end += 1
         for k in range(begin_2[i], begin_2[i + 1]):

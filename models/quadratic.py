@@ -118,5 +118,5 @@ def products(
     first, second = ((some.indptr, some.indices, some.data) for some in parts)
     rooms, scales = np.repeat(limit, sizes[0]) - first[2], np.repeat(2.0 * strength, sizes[1]) * second[2]
     ends, bias = np.empty((2, total), np.int64), np.empty(total)  # numpy's memory is the cheapest to fill first
-    count = coupled(first, rooms, penalty, second, scales, ends, bias)
+    count = coupled(first, rooms, penalty, penalty[first[1]], second, scales, ends, bias)
     return ends[0, :count], ends[1, :count], bias[:count]

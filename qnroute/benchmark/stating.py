@@ -1,8 +1,8 @@
 """How long it takes to state route choice as a binary quadratic model: ours, dimod's part of it, and dictionaries.
 
 Each way starts from the same candidate routes, as the label search lists them, and ends with dimod's model; only
-`from_numpy_vectors` starts from finished arrays, and so shows what every way pays dimod: once with couplers in the order
-of our model, which dimod takes in fastest, once as they come up row by row. All ways run in turn, in one process.
+`from_numpy_vectors` starts from finished arrays, and so shows what dimod takes in any case: once with couplers in the
+order of our model, once as they come up row by row. All ways run in turn, in one process.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def _users(routes: RouteTable) -> list[tuple[int, list[int]]]:
     nodes, indptr, channels = routes.nodes.tolist(), routes.indptr.tolist(), network.channels.tolist()
     for j in range(len(routes)):
         path = nodes[indptr[j] : indptr[j + 1]]
-        for ends in zip(path, path[1:]):
+        for ends in itertools.pairwise(path):
             users[network.link_index[ends]].append(j)
     return [(channels[e], users[e]) for e in sorted(users)]
 
