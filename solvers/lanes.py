@@ -20,7 +20,8 @@ from numba import njit
 
 from qnroute.models.quadratic import Quadratic
 
-LANES = 16  # float32 that fit into a cache line
+LANES = 32  # two vector registers of float32, and the bits of a word
+_LARGE, _DENSE = 20_000, 32  # variables whose fields do not fit into the cache; couplers of one
 _ONE, _TWO, _NONE = np.float32(1.0), np.float32(2.0), np.float32(0.0)
 _PART, _UNIT = np.float32(1.0 / 256.0), np.float32(2.0**-24)
 _A, _B, _C, _LOW = np.uint32(13), np.uint32(17), np.uint32(5), np.uint32(8)
@@ -84,6 +85,12 @@ class Model:
     def __len__(self) -> int:
         return len(self.quadratic)
 
+    @property
+    def in_words(self) -> bool:
+        """Whether sweeps over words (`qnroute.solvers.bit_lanes`) are faster: plain, large, and not dense."""
+        n, plain = len(self), not len(self.capacity) and len(self.block) == len(self) + 1
+        return plain and n >= _LARGE and len(self.quadratic.bias) <= _DENSE * n
+
     def energies(self, samples: np.ndarray) -> np.ndarray:
         """(S,) energies in double precision of samples (S, N) of zeros and ones."""
         over = np.maximum((self.rows @ samples.T.astype(float)).T - self.capacity, 0.0)
@@ -111,7 +118,7 @@ def scatter(model, x, random):
     draw = np.empty(LANES, np.float32)
     for k in range(model.block.size - 1):
         first, choices = model.block[k], model.block[k + 1] - model.block[k] + 1
-        _draw(random, draw)
+        draw_all(random, draw)
         for lane in range(LANES):
             pick = int(draw[lane] * choices)
             if pick < choices - 1:
@@ -129,7 +136,7 @@ def sweep(model, x, random, temperatures):
     for b in temperatures:
         for k in range(model.block.size - 1):
             first, last = model.block[k], model.block[k + 1]
-            _draw(random, draw)
+            draw_all(random, draw)
             if last == first + 1:
                 if _flip(model, first, x, field, load, b, draw, rise, change):
                     _apply(model, first, 0, x, field, load, change)
@@ -164,7 +171,8 @@ def _looked_up(model, x):
 
 
 @njit(nogil=True, fastmath=True, error_model="numpy", forceinline=True)
-def _draw(random, draw):
+def draw_all(random, draw):
+    """A number from [0, 1) for each lane."""
     for lane in range(draw.size):
         u = random[0, lane]
         u ^= np.uint32(u << _A)
@@ -177,7 +185,7 @@ def _draw(random, draw):
 
 
 @njit(nogil=True, fastmath=True, error_model="numpy", forceinline=True)
-def _weight(energy):
+def weight(energy):
     """exp(-energy), or nearly; 1 where that is above 1."""
     chance = min(max(_ONE - energy * _PART, _NONE), _ONE)
     chance *= chance
@@ -205,7 +213,7 @@ def _flip(model, i, x, field, load, b, draw, rise, change):
             rise[0, lane] += charge * (max(then, _NONE) - max(now, _NONE))
     moved = _NONE
     for lane in range(draw.size):
-        step = _ONE - _TWO * x[i, lane] if draw[lane] < _weight(b * rise[0, lane]) else _NONE
+        step = _ONE - _TWO * x[i, lane] if draw[lane] < weight(b * rise[0, lane]) else _NONE
         change[0, lane] = step
         moved += step * step
     return moved > _NONE
@@ -232,12 +240,12 @@ def _choose(model, first, last, x, field, load, own, b, draw, rise, change, leas
         for lane in range(draw.size):
             least[lane] = min(least[lane], rise[i - first, lane])
     for lane in range(draw.size):
-        total[lane] = _weight(-b * least[lane])  # of choosing none
+        total[lane] = weight(-b * least[lane])  # of choosing none
     for i in range(first, last):
         for lane in range(draw.size):
-            weight = _weight(b * (rise[i - first, lane] - least[lane]))
-            rise[i - first, lane] = weight
-            total[lane] += weight
+            odds = weight(b * (rise[i - first, lane] - least[lane]))
+            rise[i - first, lane] = odds
+            total[lane] += odds
     for lane in range(draw.size):
         draw[lane] *= total[lane]
         chosen[lane] = _NONE

@@ -21,6 +21,7 @@ from qnroute.models import PackingQubo
 from qnroute.problem import Problem
 from qnroute.settings import Answer, Settings
 from qnroute.solvers.annealing import Harvest, Schedule, schedule_of
+from qnroute.solvers.bit_lanes import packed, sweep_words, unpacked
 from qnroute.solvers.choice import packing_qubo
 from qnroute.solvers.lanes import LANES, Model, scatter, streams, sweep
 
@@ -135,12 +136,14 @@ def _block(
         scatter(model.charged, x, random)
     else:
         x[:, : len(reads)] = initial[reads % len(initial)].T
+    state, go = (packed(x), sweep_words) if model.in_words else (x, sweep)
     at_once = max(_SLICE // max(n * LANES, 1), 1)
     for start in range(0, len(temperatures), at_once):
         if start and over():
             break
-        sweep(model.charged, x, random, temperatures[start : start + at_once])
-    sweep(model.charged, x, random, _QUENCH)
+        go(model.charged, state, random, temperatures[start : start + at_once])
+    go(model.charged, state, random, _QUENCH)
+    x = unpacked(state) if model.in_words else state
     states = np.ascontiguousarray(x.T[: len(reads)]).astype(np.int8)
     return Samples(states, model.energies(states))
 

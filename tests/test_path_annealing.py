@@ -17,8 +17,9 @@ from qnroute.errors import SolverError
 from qnroute.models import PathPacking, RouteChoiceQubo
 from qnroute.models.quadratic import merged
 from qnroute.settings import Settings
-from qnroute.solvers import path_annealing
+from qnroute.solvers import lanes, path_annealing
 from qnroute.solvers.annealing import Schedule
+from qnroute.solvers.bit_lanes import packed, sweep_words, unpacked
 from qnroute.solvers.column_generation import ColumnGeneration
 from qnroute.solvers.highs import solve_matrix
 from qnroute.solvers.lanes import LANES, Model, sweep
@@ -92,6 +93,32 @@ def test_the_compiled_sweeps_do_what_the_plain_ones_do(blocks):
             differ += not np.array_equal(twin(model, np.zeros(7), *seeds[lane], temperatures), x[:, lane])
             assert not blocks or (np.add.reduceat(x[:, lane], model.block[:-1]) <= 1).all()
     assert differ <= 2  # a sum in another order may fall on the other side of a draw
+
+
+def test_sweeps_over_words_do_what_the_others_do():
+    rng, differ = np.random.default_rng(11), 0
+    temperatures = np.array([0.25, 0.5, 1.0, 2.0, 4.0], np.float32)
+    for _ in range(30):
+        model = Model(drawn(rng, 9).quadratic)
+        x = rng.integers(0, 2, (9, LANES)).astype(np.float32)
+        random, words = rng.integers(1, 2**32, (2, LANES), dtype=np.uint32), packed(x)
+        assert np.array_equal(unpacked(words), x)
+        same = random.copy()
+        sweep(model.charged, x, random, temperatures)
+        sweep_words(model.charged, words, same, temperatures)
+        assert np.array_equal(random, same)
+        differ += int((unpacked(words) != x).any(axis=0).sum())
+    assert differ <= 2
+
+
+def test_large_plain_models_are_swept_as_words(monkeypatch):
+    model = Model(drawn(np.random.default_rng(12), 12).quadratic)
+    plain = annealed(model, COOL, 40, Settings(seed=1))
+    monkeypatch.setattr(lanes, "_LARGE", 1)
+    assert model.in_words and not drawn(np.random.default_rng(12), 12).in_words  # that one has rows
+    words = annealed(model, COOL, 40, Settings(seed=1))
+    assert words.energy.min() == pytest.approx(plain.energy.min())
+    assert np.allclose(words.energy, [energy(model, x) for x in words.x])
 
 
 @pytest.mark.parametrize("blocks", [False, True])

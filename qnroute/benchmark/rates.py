@@ -1,7 +1,7 @@
 """How long one update of a variable takes: our annealer against dwave-samplers, on plain models of several sizes.
 
 Models have five couplers a variable between random spins, biases from the normal distribution. Both get the same
-temperatures and so many sweeps that starting up does not count; all that a call does is in its CPU time.
+temperatures and the same number of sweeps, 1,000 or more; all that a call does is in its CPU time.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from qnroute.solvers.annealing import sampler_called, temperatures
 from qnroute.solvers.lane_sampler import PathAnnealSampler
 
 SIZES = (1_000, 3_000, 10_000, 100_000)
-_COUPLERS, _UPDATES = 5, 200_000_000
-_OUR_READS, _THEIR_READS = 16, 1
+_COUPLERS = 5
+_SWEEPS, _UPDATES = 1000, 10_000_000  # at least so many sweeps, and updates of a read
+_OUR_READS, _THEIR_READS = 32, 1
 
 
 @dataclass(frozen=True)
@@ -51,20 +52,20 @@ def model(variables: int, seed: int = 1) -> dimod.BinaryQuadraticModel:
 
 def measure(
     *,
-    runs: int = 5,
+    runs: int = 3,
     sizes: tuple[int, ...] = SIZES,
-    updates: int = _UPDATES,
+    sweeps: int = 0,
     doing: Callable[[str], None] | None = None,
     interrupted: threading.Event | None = None,
 ) -> list[Rate]:
-    """Both ways on all sizes, in turn; fewer where it is interrupted."""
+    """Both ways on all sizes, in turn, fewer where it is interrupted; `sweeps` instead of the usual ones, if any."""
     interrupted, rows = interrupted or threading.Event(), []
     ways = {"path-anneal": (PathAnnealSampler(), _OUR_READS), "dwave-samplers": (sampler_called("neal"), _THEIR_READS)}
     with noted(interrupted):
         PathAnnealSampler().sample(model(20), num_reads=_OUR_READS, num_sweeps=1)  # compiled at first use
         for size in sizes:
             bqm = model(size)
-            beta = temperatures(of_bqm(bqm))
+            beta, many = temperatures(of_bqm(bqm)), sweeps or max(_UPDATES // size, _SWEEPS)
             found: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
             for run in range(runs):
                 for way, (sampler, reads) in ways.items():
@@ -72,10 +73,9 @@ def measure(
                         return rows
                     if doing is not None:
                         doing(f"{size:,} variables, {way}, run {run + 1} of {runs}")
-                    sweeps = max(updates // (size * _OUR_READS), 2)
-                    how = {"num_reads": reads, "num_sweeps": sweeps, "beta_range": beta, "seed": run}
+                    how = {"num_reads": reads, "num_sweeps": many, "beta_range": beta, "seed": run}
                     found[way].append(_timed(sampler, bqm, how))
-            rows += _rows(bqm, {way: (found[way], reads, sweeps) for way, (_, reads) in ways.items()})
+            rows += _rows(bqm, {way: (found[way], reads, many) for way, (_, reads) in ways.items()})
     return rows
 
 
