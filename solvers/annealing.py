@@ -124,6 +124,11 @@ class Harvest:
         self._seen()
 
     @property
+    def feasible(self) -> float:
+        """The share of samples that keep all rules as drawn."""
+        return self._fine / max(self.drawn, 1)
+
+    @property
     def reached(self) -> bool:
         """Whether the target is reached, or the gap to the bound at which to stop."""
         if self.bound is not None and self.bound - self.value <= max(self._settings.gap, PROVEN) * abs(self.bound):

@@ -197,7 +197,12 @@ def studied(
     stop = interrupted or threading.Event()
     with noted(stop):
         work = _Studying(name, subject, plan, doing or (lambda _: None), stop)
-        for step in (partial(work.reference, problem), work.sample, work.sweep_penalties, work.embed):
+        steps = [partial(work.reference, problem)]
+        if len(subject.quadratic):
+            steps += [work.sample, work.sweep_penalties, work.embed]
+        else:
+            work.study.remarks.append("nothing to sample: the model has no variables")
+        for step in steps:
             step()
             if stop.is_set():
                 work.study.stopped = "interrupted"
@@ -245,7 +250,7 @@ class _Studying:
 
     def sweep_penalties(self) -> None:
         """The first sampler with penalties of several strengths, and as many sweeps as it had at most."""
-        sampler = self._plan.samplers[0]
+        sampler = (*self._plan.samplers, OURS)[0]
         sweeps = self._sweeps(sampler)[-1]
         for strength in self._plan.strengths:
             subject = self._subject.at(strength)

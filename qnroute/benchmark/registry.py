@@ -86,6 +86,19 @@ BENCHMARKS = {
             drawn="qnroute.benchmark.figures:plot_proofs",
         ),
         Benchmark(
+            "annealing",
+            "path-anneal against the proven optimum: one default call; 400 and 1,000 requests",
+            "qnroute.benchmark.annealing:measure",
+            options=("case",),
+            runs=20,
+            listing="qnroute.benchmark.annealing:listing",
+        ),
+        Benchmark(
+            "rates",
+            "one update of a variable, 1,000 to 100,000 variables: path-anneal, dwave-samplers",
+            "qnroute.benchmark.rates:measure",
+        ),
+        Benchmark(
             "sampling",
             "time to within 1 % of the optimum (TTS99) on networks of 100 nodes and 50 requests: path-anneal, neal",
             "qnroute.benchmark.sampling:measure",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -70,7 +71,7 @@ def qubo(
         target=target,
         topologies=_names("--embed", embed, _topologies()),
     )
-    _require(out, plot, export)
+    _require(target, out, plot, export)
     stop = threading.Event()
     name, subject = opened(
         problem, model=model, candidates=candidates, encoding=encoding, strength=strength, margin=margin,
@@ -131,11 +132,16 @@ def _numbers(given: str) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _require(out: str | None, plot: str | None, export: str | None) -> None:
-    """Refuse, before long work, files that could not be written after it."""
+def _require(target: float | None, out: str | None, plot: str | None, export: str | None) -> None:
+    """Refuse, before long work, a target that is no number, and files that could not be written after it."""
     from qnroute.errors import ProblemError
     from qnroute.formats.writing import require_writable
+    from qnroute.models.qubo_files import ENDINGS
 
+    if target is not None and not math.isfinite(target):
+        raise ProblemError(f"--target: found {target}, expected a finite number")
+    if export is not None and not export.endswith(ENDINGS):
+        raise ProblemError(f"expected a name ending in {', '.join(ENDINGS)}", source=export)
     if out is not None and out != "-" and not out.endswith(".json"):
         raise ProblemError("expected a name ending in .json", source=out)
     for path in (out, plot, export):
