@@ -14,7 +14,9 @@ from helpers import ROOT
 
 from qnroute.errors import SolverError
 from qnroute.models import read_instance
+from qnroute.settings import Settings
 from qnroute.solvers import PathAnnealSampler
+from qnroute.solvers.annealing import Schedule, draws, sampler_called, temperatures
 
 DATA = Path(os.environ.get("QNROUTE_DATA", ROOT.parent / "shared" / "data")) / "known-optima"
 needs_data = pytest.mark.skipif(not DATA.exists(), reason=f"{DATA} is not there")
@@ -105,3 +107,13 @@ def test_published_optima_are_reached(name):
     how = {"num_sweeps": 2000, "num_reads": 128, "target_energy": instance.value(KNOWN[name])}
     found = PathAnnealSampler().sample(instance.quadratic.to_bqm(), seed=1, **how)
     assert instance.value(found.first.energy) == pytest.approx(KNOWN[name])
+
+
+@needs_data
+@pytest.mark.parametrize("name", KNOWN)
+def test_they_are_reached_by_simulated_annealing_at_our_temperatures(name):
+    instance = read_instance(DATA / name)
+    schedule = Schedule(*temperatures(instance.quadratic), 2000)
+    reads = draws(instance.quadratic.to_bqm(), sampler_called("neal"), schedule, 200, Settings(seed=1))
+    best = (float(np.max(instance.quadratic.energies(x) * -1.0)) for x in reads)
+    assert any(instance.value(-each) == pytest.approx(KNOWN[name]) for each in best)

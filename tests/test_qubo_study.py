@@ -15,7 +15,7 @@ from qnroute.benchmark import annealing, rates
 from qnroute.benchmark.qubo_figures import plot_study
 from qnroute.benchmark.qubo_study import STRENGTHS, Plan, size_of, studied
 from qnroute.benchmark.subjects import Published, Routing, opened
-from qnroute.cli import run
+from qnroute.cli import run as command
 from qnroute.formats import load_problem
 from qnroute.models import LinkSelectionQubo, PathQubo, RouteChoiceQubo
 from qnroute.models.instance_files import Instance, read_instance
@@ -166,7 +166,7 @@ def test_the_command_measures_prints_writes_and_draws(files, capsys):
     folder, problem, _ = files
     out, plot, model = (str(folder / name) for name in ("study.json", "study.png", "model.coo"))
     common = ["--reads", "20", "--sweeps", "5,20", "--penalties", "--seed", "3"]
-    assert run(["qubo", problem, *common, "--out", out, "--plot", plot, "--export", model]) == 0
+    assert command(["qubo", problem, *common, "--out", out, "--plot", plot, "--export", model]) == 0
     said = capsys.readouterr().out
     for text in ("path-packing-qubo", "proven to suffice", "optimum of the model", "path-anneal", "neal", "TTS99"):
         assert text in said
@@ -175,7 +175,7 @@ def test_the_command_measures_prints_writes_and_draws(files, capsys):
     assert len(study["penalties"]) == len(STRENGTHS) and study["optimum"]["value"] > 0.0
     assert (folder / "study.png").stat().st_size > 10_000
     assert len(read_instance(model).quadratic) == study["size"]["variables"]
-    assert run(["qubo", problem, *common[:4], "--json"]) == 0
+    assert command(["qubo", problem, *common[:4], "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["size"] == study["size"] and printed["penalties"] == []
 
@@ -184,7 +184,7 @@ def test_the_same_seed_gives_the_same_study(files, capsys):
     *_, problem, _ = files
     seen = []
     for _ in range(2):
-        assert run(["qubo", problem, "--reads", "20", "--sweeps", "10", "--json"]) == 0
+        assert command(["qubo", problem, "--reads", "20", "--sweeps", "10", "--json"]) == 0
         runs = json.loads(capsys.readouterr().out)["runs"]
         seen.append([{name: each[name] for name in ("feasible", "within", "ratio", "energies")} for each in runs])
     assert seen[0] == seen[1]
@@ -193,16 +193,16 @@ def test_the_same_seed_gives_the_same_study(files, capsys):
 def test_other_files_and_other_models(files, capsys):
     folder, problem, cut = files
     how = ["--reads", "10", "--sweeps", "10"]
-    assert run(["qubo", cut, *how, "--samplers", "path-anneal,neal,tabu,steepest-descent"]) == 0
+    assert command(["qubo", cut, *how, "--samplers", "path-anneal,neal,tabu,steepest-descent"]) == 0
     said = capsys.readouterr().out
     assert "small: max-cut" in said and "optimum of the model: 4, proven" in said and "repaired" not in said
     for samplers in ("", " , "):
-        assert run(["qubo", cut, *how, "--samplers", samplers]) == 0
+        assert command(["qubo", cut, *how, "--samplers", samplers]) == 0
         assert "TTS99" not in capsys.readouterr().out
     small = load_problem(problem)
     one = folder / "one.json"
     one.write_text(json.dumps(small.replace(requests=small.requests[:1]).to_dict()))
-    assert run(["qubo", str(one), "--model", "path-qubo", *how, "--strength", "1.5"]) == 0
+    assert command(["qubo", str(one), "--model", "path-qubo", *how, "--strength", "1.5"]) == 0
     assert "strength 1.5" in capsys.readouterr().out
     name, subject = opened(problem, encoding="unbalanced")
     assert name == "crowded-1" and not subject.proven
@@ -229,7 +229,7 @@ def test_bad_usage_is_one_line_before_any_work(files, capsys, monkeypatch, wrong
     folder, problem, _ = files
     monkeypatch.chdir(folder)
     before = sorted(folder.iterdir())
-    assert run(["qubo", problem, *wrong]) == 2
+    assert command(["qubo", problem, *wrong]) == 2
     told = capsys.readouterr()
     assert message in told.err and told.err.count("\n") == 1 and told.out == ""
     assert sorted(folder.iterdir()) == before
@@ -239,7 +239,7 @@ def test_a_problem_with_nothing_to_choose_from(files, capsys):
     folder, problem, _ = files
     empty = folder / "empty.json"
     empty.write_text(json.dumps(load_problem(problem).replace(requests=[]).to_dict()))
-    assert run(["qubo", str(empty), "--plot", str(folder / "empty.png")]) == 0
+    assert command(["qubo", str(empty), "--plot", str(folder / "empty.png")]) == 0
     said = capsys.readouterr()
     assert "0 variables" in said.out and "nothing to sample" in said.err
 
