@@ -9,7 +9,7 @@ times the largest value: with a strength of 1 or more and some margin the ground
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 import scipy.sparse as sparse
@@ -75,6 +75,8 @@ class PackingQubo:
     kind, bound : (R + G,) what each row and group needs (`qnroute.models.penalties`)
     """
 
+    name: ClassVar[str] = "packing-qubo"
+
     def __init__(
         self,
         model: LinearModel,
@@ -107,7 +109,9 @@ class PackingQubo:
 
     def restated(self, *, strength: float, margin: float | None = None) -> PackingQubo:
         """The same items with other penalties."""
-        return PackingQubo(self.model, strength=strength, margin=margin, **self._how)
+        other = type(self).__new__(type(self))  # whatever a subclass makes its model from
+        PackingQubo.__init__(other, self.model, strength=strength, margin=margin, **self._how)
+        return other
 
     @property
     def proven(self) -> bool:
@@ -219,7 +223,7 @@ class PackingQubo:
         bits = np.split(self._bits, self._bit_rows[1:-1])
         slack = [f"slack {worth:g} of {names[r]}" for r, some in zip(heavy, bits) for worth in some.tolist()]
         return {
-            "model": f"{self.model.name}-qubo",
+            "model": self.name,
             "problem": {"name": self.problem.name, "sha256": self.problem.sha256},
             "sense": "minimize",
             "encoding": self.encoding,
@@ -254,6 +258,8 @@ class PackingQubo:
 class LinkSelectionQubo(PackingQubo):
     """Link selection: pairs of links that meet where a node may have one, a penalty on the degree elsewhere."""
 
+    name = "link-selection-qubo"
+
     def __init__(self, problem: Problem, **how: Any):
         super().__init__(LinkSelection(problem), **how)
 
@@ -266,6 +272,8 @@ class RouteChoiceQubo(PackingQubo):
     routes
         The candidates; by default the `candidates` most valuable ones of each request.
     """
+
+    name = "route-choice-qubo"
 
     def __init__(self, problem: Problem, routes: RouteTable | None = None, *, candidates: int = 5, **how: Any):
         if routes is None:

@@ -168,7 +168,7 @@ def test_the_command_measures_prints_writes_and_draws(files, capsys):
     common = ["--reads", "20", "--sweeps", "5,20", "--penalties", "--seed", "3"]
     assert command(["qubo", problem, *common, "--out", out, "--plot", plot, "--export", model]) == 0
     said = capsys.readouterr().out
-    for text in ("path-packing-qubo", "proven to suffice", "optimum of the model", "path-anneal", "neal", "TTS99"):
+    for text in ("route-choice-qubo", "proven to suffice", "optimum of the model", "path-anneal", "neal", "TTS99"):
         assert text in said
     study = json.loads((folder / "study.json").read_text())
     assert study["format"] == "qnroute.qubo-study/1" and len(study["runs"]) == 4

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _COLOURS = ("#0b6fb8", "#d1660a", "#3d8b40", "#8a4fa3", "#b8336a", "#6b7280")
 _QUIET, _INK = "#b8bec6", "#30363d"
+_PENALTIES = (0.25, 0.5, 1.0, 2.0, 4.0, 10.0)
 _ACROSS = 2
 _WIDTH, _HEIGHT = 4.6, 3.3  # inches of a panel
 Panel = Callable[[Study, "Axes | None"], "Axes"]
@@ -54,7 +55,12 @@ def plot_success(study: Study, ax: Axes | None = None) -> Axes:
         _line(ax, runs, [run.within_repaired for run in runs], colour, "--", None)
     ax.set_ylim(-0.03, 1.03)
     return _finish(
-        ax, "sweeps", f"reads within {100 * study.near:g} %", "solid: as drawn; dashed: repaired", legend=True
+        ax,
+        "sweeps",
+        f"reads within {100 * study.near:g} %",
+        "solid: as drawn; dashed: repaired",
+        ticks=_sweeps(study),
+        legend=True,
     )
 
 
@@ -68,7 +74,7 @@ def plot_times(study: Study, ax: Axes | None = None) -> Axes:
             if each.value is None and each.low is not None:
                 ax.plot([_across(run)], [each.low], marker="^", color=colour, markersize=6, markerfacecolor="white")
     ax.set_yscale("log")
-    return _finish(ax, "sweeps", "TTS99, CPU ms", "hollow: never reached, a lower limit")
+    return _finish(ax, "sweeps", "TTS99, CPU ms", "hollow: never reached, a lower limit", ticks=_sweeps(study))
 
 
 def plot_energies(study: Study, ax: Axes | None = None) -> Axes:
@@ -78,10 +84,14 @@ def plot_energies(study: Study, ax: Axes | None = None) -> Axes:
         counts = np.array(runs[-1].energies) / max(sum(runs[-1].energies), 1)
         ax.stairs(counts, study.energy_edges, color=colour, fill=True, alpha=0.35)
         ax.stairs(counts, study.energy_edges, color=colour, linewidth=1.0)
+    shown = [
+        edge
+        for _, runs in _by_sampler(study)
+        for edge in np.array(study.energy_edges[1:])[np.array(runs[-1].energies) > 0]
+    ]
+    ax.set_xlim(study.energy_edges[0], max(shown))
     ax.axvline(0.0, color=_INK, linewidth=0.8, linestyle="--")
-    return _finish(
-        ax, "energy above the reference", "share of reads", "energies, with the most sweeps of each", log=False
-    )
+    return _finish(ax, "energy above the reference", "share of reads", "energies, with the most sweeps of each")
 
 
 def plot_degrees(study: Study, ax: Axes | None = None) -> Axes:
@@ -91,9 +101,7 @@ def plot_degrees(study: Study, ax: Axes | None = None) -> Axes:
     width = max(len(counts) // 40, 1)
     grouped = np.add.reduceat(counts, np.arange(0, len(counts), width))
     ax.bar(np.arange(len(grouped)) * width, grouped, width=0.9 * width, align="edge", color=_COLOURS[5])
-    return _finish(
-        ax, "couplers of a variable", "variables", f"couplers: density {100 * study.size.density:.3g} %", log=False
-    )
+    return _finish(ax, "couplers of a variable", "variables", f"couplers: density {100 * study.size.density:.3g} %")
 
 
 def plot_penalties(study: Study, ax: Axes | None = None) -> Axes:
@@ -124,7 +132,7 @@ def plot_penalties(study: Study, ax: Axes | None = None) -> Axes:
     ax.set_ylim(-0.1, 1.05)
     how = study.penalties[0]
     said = how.sampler if how.sweeps is None else f"{how.sampler}, {how.sweeps} sweeps"
-    return _finish(ax, "penalty, in units of what suffices", "share", said, legend=True)
+    return _finish(ax, "penalty, in units of what suffices", "share", said, ticks=_PENALTIES, legend=True)
 
 
 def plot_chains(study: Study, ax: Axes | None = None) -> Axes:
@@ -134,12 +142,16 @@ def plot_chains(study: Study, ax: Axes | None = None) -> Axes:
         counts = np.bincount([len(chain) for chain in each.chains])
         label = f"{each.topology} {each.size}: {each.used:,} qubits"
         ax.stairs(counts[1:], np.arange(len(counts)) + 0.5, color=colour, linewidth=1.4, label=label)
-    return _finish(ax, "qubits of a chain", "variables", "minor embeddings", log=False, legend=True)
+    return _finish(ax, "qubits of a chain", "variables", "minor embeddings", legend=True)
 
 
 def _by_sampler(study: Study) -> list[tuple[str, list[Run]]]:
     names = list(dict.fromkeys(run.sampler for run in study.runs))
     return [(colour, [run for run in study.runs if run.sampler == name]) for colour, name in zip(_COLOURS * 2, names)]
+
+
+def _sweeps(study: Study) -> list[float]:
+    return sorted({_across(run) for run in study.runs})
 
 
 def _across(run: Run) -> float:
@@ -168,14 +180,15 @@ def _axes(ax: Axes | None) -> Axes:
     return plt.subplots(figsize=(_WIDTH, _HEIGHT), layout="constrained")[1]
 
 
-def _finish(ax: Axes, across: str, up: str, title: str, *, log: bool = True, legend: bool = False) -> Axes:
-    if log:
+def _finish(
+    ax: Axes, across: str, up: str, title: str, *, ticks: Sequence[float] | None = None, legend: bool = False
+) -> Axes:
+    """Labels and grid; with `ticks` the axis is logarithmic, and these alone are named."""
+    if ticks is not None:
         from matplotlib.ticker import NullLocator
 
         ax.set_xscale("log")
-        ticks = sorted({float(f"{x:g}") for line in ax.lines for x in line.get_xdata() if x > 0.0})
-        near = [tick for tick, last in zip(ticks, [0.0, *ticks]) if tick > 1.12 * last]
-        ax.set_xticks(near, [f"{tick:g}" for tick in near])
+        ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel(across, fontsize=8)
     ax.set_ylabel(up, fontsize=8)
