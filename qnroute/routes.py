@@ -51,11 +51,18 @@ class RouteTable:
         return np.diff(self.indptr) - 1
 
     @cached_property
+    def links(self) -> np.ndarray:
+        """(sum of hops,) every link that every route takes."""
+        found = np.empty(len(self.nodes) - len(self), np.int64)
+        _find_links(*self.problem.network.adjacency, self.nodes, self.indptr, found)
+        return found
+
+    @cached_property
     def steps(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Every link that every route takes, as (route, link, node it leaves), each (sum of hops,)."""
-        found = np.empty((3, len(self.nodes) - len(self)), np.int64)
-        _fill_steps(*self.problem.network.adjacency, self.nodes, self.indptr, found)
-        return found[0], found[1], found[2]
+        tail = np.ones(len(self.nodes), dtype=bool)
+        tail[self.indptr[1:] - 1] = False
+        return np.repeat(np.arange(len(self)), self.hops), self.links, self.nodes[tail]
 
     @property
     def incomplete(self) -> np.ndarray:
@@ -251,18 +258,17 @@ def _offsets(lengths: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True)
-def _fill_steps(indptr, neighbour, link, nodes, starts, found):
-    """Write route, link and tail of each step of routes whose nodes, given in compressed rows, are joined."""
+def _find_links(indptr, neighbour, link, nodes, starts, found):
+    """Write the link of each step of routes whose nodes, given in compressed rows, are joined."""
     step = 0
     for j in range(starts.size - 1):
         for i in range(starts[j], starts[j + 1] - 1):
             u, v = nodes[i], nodes[i + 1]
-            found[0, step], found[2, step] = j, u
             many = indptr[u + 1] - indptr[u]
             if many > _MANY and many > indptr[v + 1] - indptr[v]:
                 u, v = v, u
             for a in range(indptr[u], indptr[u + 1]):
                 if neighbour[a] == v:
-                    found[1, step] = link[a]
+                    found[step] = link[a]
                     break
             step += 1
