@@ -1,7 +1,6 @@
-"""Couplers of a binary quadratic model, each pair once and in order (compiled).
+"""Couplers of a binary quadratic model, each pair once, those of one variable after the other (compiled).
 
-An array over all variables says where the coupler with each stands, and only those of one variable are put in order;
-so nothing as long as all couplers is ever sorted.
+An array over all variables says where the coupler with each stands, so nothing as long as all couplers is ever sorted.
 """
 
 from __future__ import annotations
@@ -16,13 +15,14 @@ _FEW = 64  # couplers that are sorted by insertion
 def summed(one, other, bias, n):
     """Couplers of `n` variables given in any order (one end, the other end, bias), those of the same pair summed."""
     row, col, total = np.empty(bias.size, np.int64), np.empty(bias.size, np.int64), np.empty(bias.size)
-    begin, next_one, _, _ = _by_variable(np.array([0, bias.size]), np.minimum(one, other), bias, n)
-    where, end = np.full(n, -1, np.int32), 0
+    where, end, k = np.full(n, -1, np.int32), 0, 0
+    lower = np.minimum(one, other)
+    order = _by_variable(lower, n)
     for i in range(n):
         start = end
-        for k in range(begin[i], begin[i + 1]):
-            e = next_one[k] - 1
-            j = max(one[e], other[e])
+        while k < bias.size and lower[order[k]] == i:
+            e = order[k]
+            k, j = k + 1, max(one[e], other[e])
             if where[j] < start:
                 where[j], row[end], col[end], total[end] = end, i, j, 0.0
                 end += 1
@@ -32,55 +32,75 @@ def summed(one, other, bias, n):
 
 
 @njit(cache=True)
-def coupled(conflicts, rooms, penalty, penalties, squares, scales, ends, bias):
+def coupled(conflicts, limit, penalty, squares, strength, ends, bias):
     """Write couplers of conflicts and squares, see `qnroute.models.quadratic.products`; returns how many there are.
 
-    Both are rows in compressed form (indptr, indices, amounts), their variables in order. Of each entry `rooms` tells
-    what it leaves of its row's limit, `penalties` its own, and `scales` what the others of its row are multiplied by.
+    Both are rows in compressed form (indptr, indices, amounts), their variables in order.
     """
     n, row, col = penalty.size, ends[0], ends[1]
     where, end = np.full(n, -1, np.int32), 0
     (indptr, indices, amount), (indptr_2, indices_2, amount_2) = conflicts, squares
-    begin, first, last, room = _by_variable(indptr, indices, rooms, n)
-    begin_2, first_2, last_2, scale = _by_variable(indptr_2, indices_2, scales, n)
+    at, first, following = _waiting(indptr, indices, n)
+    at_2, first_2, following_2 = _waiting(indptr_2, indices_2, n)
     for i in range(n):
-        start = end
-        for k in range(begin[i], begin[i + 1]):
-            for e in range(first[k], last[k]):
-                j = indices[e]
-                if amount[e] > room[k] and where[j] < start:
-                    least = penalties[e] if penalties[e] < penalty[i] else penalty[i]
-                    where[j], row[end], col[end], bias[end] = end, i, j, least
+        start, r = end, first[i]
+        while r >= 0:
+            e, after = at[r], following[r]
+            for k in range(e + 1, indptr[r + 1]):
+                j = indices[k]
+                if amount[e] + amount[k] > limit[r] and where[j] < start:
+                    where[j], row[end], col[end], bias[end] = end, i, j, min(penalty[i], penalty[j])
                     end += 1
-        for k in range(begin_2[i], begin_2[i + 1]):
-            for e in range(first_2[k], last_2[k]):
-                j = indices_2[e]
+            _go_on(r, indptr, indices, at, first, following)
+            r = after
+        r = first_2[i]
+        while r >= 0:
+            e, after, scale = at_2[r], following_2[r], 2.0 * strength[r] * amount_2[at_2[r]]
+            for k in range(e + 1, indptr_2[r + 1]):
+                j = indices_2[k]
                 if where[j] < start:
                     where[j], row[end], col[end], bias[end] = end, i, j, 0.0
                     end += 1
-                bias[where[j]] += scale[k] * amount_2[e]
-        _in_order(col, bias, start, end)
+                bias[where[j]] += scale * amount_2[k]
+            _go_on(r, indptr_2, indices_2, at_2, first_2, following_2)
+            r = after
     return end
 
 
 @njit(cache=True)
-def _by_variable(indptr, indices, value, n):
-    """The entries of each of `n` variables, in the order of rows: where what follows in the row begins and ends, value.
+def _waiting(indptr, indices, n):
+    """The rows that wait for each variable as linked lists: entry at which a row stands, first of each list, the next.
 
-    Read one after the other, they spare a search for the row of each.
+    A row waits for its first variable, and once that is done for its second, and so on; so nothing is transposed.
     """
-    begin = np.zeros(n + 1, np.int64)
-    for j in indices:
-        begin[j + 1] += 1
-    begin = np.cumsum(begin)
-    free, size = begin[:-1].copy(), indices.size
-    first, last, values = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size)
-    for r in range(indptr.size - 1):
-        for e in range(indptr[r], indptr[r + 1]):
-            k = free[indices[e]]
-            free[indices[e]] += 1
-            first[k], last[k], values[k] = e + 1, indptr[r + 1], value[e]
-    return begin, first, last, values
+    at, rows = indptr[:-1].astype(np.int32), indptr.size - 1
+    first, following = np.full(n, -1, np.int32), np.empty(rows, np.int32)
+    for r in range(rows - 1, -1, -1):
+        if at[r] < indptr[r + 1]:
+            following[r], first[indices[at[r]]] = first[indices[at[r]]], r
+    return at, first, following
+
+
+@njit(cache=True)
+def _go_on(r, indptr, indices, at, first, following):
+    """Let a row wait for its next variable."""
+    at[r] += 1
+    if at[r] < indptr[r + 1]:
+        following[r], first[indices[at[r]]] = first[indices[at[r]]], r
+
+
+@njit(cache=True)
+def _by_variable(variable, n):
+    """The places of each of `n` variables, one variable after the other."""
+    free = np.zeros(n + 1, np.int64)
+    for i in variable:
+        free[i + 1] += 1
+    free = np.cumsum(free)
+    order = np.empty(variable.size, np.int64)
+    for e in range(variable.size):
+        order[free[variable[e]]] = e
+        free[variable[e]] += 1
+    return order
 
 
 @njit(cache=True)

@@ -44,8 +44,16 @@ class Packing:
     @cached_property
     def rows(self) -> sparse.csr_array:
         """(R + G, J) what each item uses of rows, and of groups as rows."""
-        groups = sparse.csr_array((np.ones(len(self)), (self.group, np.arange(len(self)))), (len(self.most), len(self)))
-        return sparse.csr_array(sparse.vstack([self.uses, groups]))
+        uses, sizes = self.uses, np.bincount(self.group, minlength=len(self.most))
+        of_group = np.argsort(self.group, kind="stable")
+        return sparse.csr_array(
+            (
+                np.concatenate([uses.data, np.ones(len(self))]),
+                np.concatenate([uses.indices, of_group], dtype=np.int32),
+                np.concatenate([uses.indptr, uses.nnz + np.cumsum(sizes)], dtype=np.int32, casting="unsafe"),
+            ),
+            shape=(uses.shape[0] + len(sizes), len(self)),
+        )
 
     @cached_property
     def limits(self) -> np.ndarray:
@@ -84,23 +92,27 @@ def packing_of(model: LinearModel, groups: str | None = None) -> Packing:
     """
     matrix = model.matrix
     rows = sparse.csr_array(matrix.a)
-    whole = (rows.data == np.rint(rows.data)).all() and (rows.data >= 0.0).all() and matrix.integer.all()
-    if not (whole and np.isneginf(matrix.row_lower).all() and (matrix.lower == 0.0).all()):
+    ones = (rows.data == 1.0).all()
+    whole = ones or ((rows.data == np.rint(rows.data)).all() and (rows.data >= 0.0).all())
+    if not (whole and matrix.integer.all() and np.isneginf(matrix.row_lower).all() and (matrix.lower == 0.0).all()):
         raise SolverError(f"{model.name} is no packing of whole items")
     capacity = np.floor(matrix.row_upper)
-    most = np.minimum(np.floor(matrix.upper), _most_alone(matrix.a, capacity))
+    most = np.floor(matrix.upper)
+    if capacity.min(initial=np.inf) < most.max(initial=0.0) * rows.data.max(initial=0.0):
+        most = np.minimum(most, _most_alone(matrix.a, capacity))
     times = np.where(matrix.cost > 0.0, np.maximum(most, 0.0), 0.0).astype(np.int64)
     column = np.repeat(np.arange(len(times)), times)
     row, item = np.arange(len(capacity)), np.arange(len(column))
     uses = rows if (times == 1).all() else sparse.csr_array(matrix.a[:, column])
-    uses, capacity = _reduced(uses, capacity)
+    if not ones:
+        uses, capacity = _reduced(uses, capacity)
     if groups is None:
         return Packing(matrix.cost[column], uses, capacity, item, np.ones(len(item), np.int64), column, row)
     block = model.rows[groups]
     own = (row >= block.start) & (row < block.stop)
     group = np.full(len(item), -1, np.int64)
-    inside = sparse.coo_array(uses[own])
-    group[inside.coords[1]] = inside.coords[0]
+    inside = uses[own]
+    group[inside.indices] = np.repeat(np.arange(block.size), np.diff(inside.indptr))
     if (group < 0).any():
         raise SolverError(f"{model.name}: a column is in none of the rows {groups}")
     most = np.minimum(capacity[own], len(item)).astype(np.int64)

@@ -23,6 +23,8 @@ from qnroute.problem import Problem
 from qnroute.routes import RouteTable, enumerate_all
 from qnroute.settings import MAX_ROUTES, Settings
 
+_Uses = tuple[np.ndarray, np.ndarray, np.ndarray | float]
+
 
 class PathPacking(LinearModel):
     """Blocks: columns ``z`` (route); rows ``routes``, ``channels``, ``memory``, ``degree``.
@@ -67,32 +69,46 @@ class PathPacking(LinearModel):
 
     def _most_times(self, allowed: np.ndarray) -> np.ndarray:
         """(J,) how often each route could be used at all: the same path may serve a request twice."""
-        route, link, _ = self.routes.steps
-        most = allowed[self.routes.request]
-        np.minimum.at(most, route, self.problem.network.channels[link])
+        table, most = self.routes, allowed[self.routes.request]
+        route = np.repeat(np.arange(len(table)), table.hops)
+        np.minimum.at(most, route, self.problem.network.channels[table.links])
         return most
 
     def _add_link_rows(self, z: np.ndarray) -> None:
-        network = self.problem.network
-        route, link, _ = self.routes.steps
-        self._add_binding("channels", "link", network.channels, link, z[route], 1.0, network.link_name)
+        network, table = self.problem.network, self.routes
+
+        def uses() -> _Uses:
+            return table.links, np.repeat(z, table.hops), 1.0
+
+        self._add_binding("channels", "link", network.channels, uses, network.link_name)
 
     def _add_node_rows(self, z: np.ndarray) -> None:
         network, table = self.problem.network, self.routes
-        called = network.node_ids.__getitem__
-        route = np.repeat(z, np.diff(table.indptr))
-        qubits = np.full(len(table.nodes), 2.0)
-        qubits[table.indptr[:-1]] = qubits[table.indptr[1:] - 1] = 1.0
-        self._add_binding("memory", "node", network.memory, table.nodes, route, qubits, called)
-        route, _, tail = table.steps
-        self._add_binding("degree", "node", self.problem.degree_bounds, tail, z[route], 1.0, called)
+        called, last = network.node_ids.__getitem__, table.indptr[1:] - 1
 
-    def _add_binding(self, name, axis, bound, where, columns, values, called) -> None:
-        """Rows sum(values) <= bound over the places that can bind at all; the others would only be carried along."""
+        def qubits() -> _Uses:
+            each = np.full(len(table.nodes), 2.0)
+            each[table.indptr[:-1]] = each[last] = 1.0
+            return table.nodes, np.repeat(z, np.diff(table.indptr)), each
+
+        def leaving() -> _Uses:
+            return np.delete(table.nodes, last), np.repeat(z, table.hops), 1.0
+
+        self._add_binding("memory", "node", network.memory, qubits, called)
+        self._add_binding("degree", "node", self.problem.degree_bounds, leaving, called)
+
+    def _add_binding(
+        self, name: str, axis: str, bound: np.ndarray, uses: Callable[[], _Uses], called: Callable[[int], str]
+    ) -> None:
+        """Rows sum(values) <= bound over the places that can bind at all; the others would only be carried along.
+
+        `uses` says which place each entry is at, its column and its value; not asked where nothing is limited.
+        """
         limited = bound < UNLIMITED
         if not limited.any():
             self.add_rows(name, [(axis, [])])
             return
+        where, columns, values = uses()
         upper = self._column_parts[0][1]
         most = np.bincount(where, weights=values * upper[columns], minlength=len(bound))
         places = np.flatnonzero((most > bound) & limited)

@@ -57,14 +57,18 @@ def sufficient(indptr, indices, amount, capacity, value, group, most, pairs):
     longest = 0
     for r in range(rows):
         longest = max(longest, indptr[r + 1] - indptr[r])
-    places, worth = np.empty(longest, np.int64), np.empty(longest)
+    places, worth, as_given = np.empty(longest, np.int64), np.empty(longest), np.arange(longest)
     for r in range(rows):
         items, uses, room = indices[indptr[r] : indptr[r + 1]], amount[indptr[r] : indptr[r + 1]], capacity[r]
-        order = _descending(uses, places)
-        load, count = _heaviest(items, uses, order, np.inf, room, group, most, taken)
-        if load <= room:
+        if uses.sum() <= room:
             continue
-        if pairs and _only_pairs(items, uses, order, room, group, most, taken):
+        least, largest = uses.min(), uses.max()
+        order = as_given[: items.size] if least == largest else _descending(uses, places)
+        count = _exceeding(items, uses, order, np.inf, room, group, most, taken)
+        if count == 0:
+            continue
+        any_two = largest <= room < 2 * least
+        if pairs and (any_two or _only_pairs(items, uses, order, room, group, most, taken)):
             kind[r] = PAIRS
             continue
         kind[r] = ROW
@@ -89,20 +93,21 @@ def _descending(keys, places):
 
 
 @njit(cache=True)
-def _heaviest(items, uses, order, largest, room, group, most, taken):
-    """The most that items of up to `largest` use within the group limits, and how many first exceed the room."""
-    load, count, exceeding = 0.0, 0, 0
-    for t in order:
+def _exceeding(items, uses, order, largest, room, group, most, taken):
+    """How many of those that use most, but no more than `largest`, exceed the room within the group limits; 0: none."""
+    load, count, end, exceeds = 0.0, 0, 0, False
+    while end < order.size and not exceeds:
+        t = order[end]
         g = group[items[t]]
         if uses[t] <= largest and taken[g] < most[g]:
             taken[g] += 1
             load += uses[t]
             count += 1
-            if exceeding == 0 and load > room:
-                exceeding = count
-    for i in items:
-        taken[group[i]] = 0
-    return load, exceeding
+            exceeds = load > room
+        end += 1
+    for t in order[:end]:
+        taken[group[items[t]]] = 0
+    return count if exceeds else 0
 
 
 @njit(cache=True)
@@ -111,15 +116,13 @@ def _only_pairs(items, uses, order, room, group, most, taken):
 
     Of a set without such a pair at most one item uses more than half of the room, the others what is left beside it.
     """
-    if uses[order[0]] <= room < 2 * uses[order[-1]]:  # any two exceed it
-        return True
-    if _heaviest(items, uses, order, room / 2, room, group, most, taken)[0] > room:
+    if _exceeding(items, uses, order, room / 2, room, group, most, taken) > 0:
         return False
     last = np.inf
     for t in order:
         if uses[t] > room / 2 and uses[t] != last:
             last = uses[t]
-            if last + _heaviest(items, uses, order, room - last, room, group, most, taken)[0] > room:
+            if _exceeding(items, uses, order, room - last, room - last, group, most, taken) > 0:
                 return False
     return True
 
@@ -127,13 +130,14 @@ def _only_pairs(items, uses, order, room, group, most, taken):
 @njit(cache=True)
 def _kth(items, order, k, value, group, most, taken):
     """The k-th largest value within the group limits."""
-    count, found = 0, 0.0
-    for t in order:
-        g = group[items[t]]
-        if taken[g] < most[g] and count < k:
-            taken[g] += 1
+    count, end, found = 0, 0, 0.0
+    while end < order.size and count < k:
+        i = items[order[end]]
+        if taken[group[i]] < most[group[i]]:
+            taken[group[i]] += 1
             count += 1
-            found = value[items[t]]
-    for i in items:
-        taken[group[i]] = 0
+            found = value[i]
+        end += 1
+    for t in order[:end]:
+        taken[group[items[t]]] = 0
     return found

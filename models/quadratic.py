@@ -94,7 +94,7 @@ def products(
     rows: sparse.csr_array,
     strength: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Couplers (both ends, bias) of conflicts and of squares, each pair once, in order.
+    """Couplers (both ends, bias) of conflicts and of squares, each pair once, those of the lower variable together.
 
     Parameters
     ----------
@@ -116,7 +116,6 @@ def products(
     if total > LARGEST:
         raise SolverError(f"quadratic model: rows would need {total:,} couplers, more than {LARGEST:,}")
     first, second = ((some.indptr, some.indices, some.data) for some in parts)
-    rooms, scales = np.repeat(limit, sizes[0]) - first[2], np.repeat(2.0 * strength, sizes[1]) * second[2]
     ends, bias = np.empty((2, total), np.int64), np.empty(total)  # numpy's memory is the cheapest to fill first
-    count = coupled(first, rooms, penalty, penalty[first[1]], second, scales, ends, bias)
+    count = coupled(first, limit, penalty, second, strength, ends, bias)
     return ends[0, :count], ends[1, :count], bias[:count]

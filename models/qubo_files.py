@@ -74,7 +74,8 @@ def read_quadratic(path: str) -> Quadratic:
 def _terms(model: Quadratic, number: Callable[[float], str] = repr) -> tuple[list[str], list[str]]:
     single = np.flatnonzero(model.linear)
     own = [f"{i} {i} {number(bias)}" for i, bias in zip(single.tolist(), model.linear[single].tolist())]
-    both = zip(model.row.tolist(), model.col.tolist(), model.bias.tolist())
+    order = np.lexsort((model.col, model.row))
+    both = zip(*(part[order].tolist() for part in model.couplers))
     return own, [f"{i} {j} {number(bias)}" for i, j, bias in both]
 
 

@@ -19,11 +19,12 @@ from qnroute.network import Network
 class Paths(NamedTuple):
     """Simple paths in order of cost, as compressed rows.
 
-    `nodes[indptr[j]:indptr[j + 1]]` is path j. `rest` is a lower bound on the cost of every path not listed:
-    infinite where the list is known to be complete.
+    `nodes[indptr[j]:indptr[j + 1]]` is path j; `links` are those between its nodes, one path after the other. `rest` is
+    a lower bound on the cost of every path not listed: infinite where the list is known to be complete.
     """
 
     nodes: np.ndarray
+    links: np.ndarray
     indptr: np.ndarray
     cost: np.ndarray
     rest: float
@@ -56,7 +57,7 @@ def cheapest_paths(
     """
     adjacency = network.adjacency
     hops = network.n_nodes - 1 if max_hops is None else min(max_hops, network.n_nodes - 1)
-    nodes, indptr, cost, rest = _best_first(
+    nodes, links, indptr, cost, rest = _best_first(
         adjacency.indptr,
         adjacency.neighbour,
         adjacency.link,
@@ -73,7 +74,7 @@ def cheapest_paths(
     )
     if count == 1 and len(cost):  # found with dominance, which forgets paths: all that is known of them
         rest = float(cost[0])
-    return Paths(nodes, indptr, cost, rest)
+    return Paths(nodes, links, indptr, cost, rest)
 
 
 def completion_costs(network: Network, link: np.ndarray, node: np.ndarray, target: int) -> np.ndarray:
@@ -202,18 +203,19 @@ def _visited(node, parent, label, v):
 
 
 @njit(cache=True)
-def _traced(node, parent, ends, lengths):
-    """The paths that end at the given labels, as compressed rows."""
+def _traced(node, parent, entered, ends, lengths):
+    """The paths that end at the given labels: nodes, links, and where the nodes of each begin."""
     indptr = np.zeros(ends.size + 1, np.int64)
     for j in range(ends.size):
         indptr[j + 1] = indptr[j] + lengths[j] + 1
-    nodes = np.empty(indptr[ends.size], np.int64)
+    nodes, links = np.empty(indptr[ends.size], np.int64), np.empty(indptr[ends.size] - ends.size, np.int64)
     for j in range(ends.size):
         label = ends[j]
-        for i in range(indptr[j + 1] - 1, indptr[j] - 1, -1):
-            nodes[i] = node[label]
+        for i in range(indptr[j + 1] - 1, indptr[j], -1):
+            nodes[i], links[i - 1 - j] = node[label], entered[label]
             label = parent[label]
-    return nodes, indptr
+        nodes[indptr[j]] = node[label]
+    return nodes, links, indptr
 
 
 @njit(cache=True)
@@ -237,7 +239,7 @@ def _best_first(
     by_cost, by_noise, by_hops = _from(target, indptr), _from(target, indptr), _from(target, indptr)
     shortest = _left(arcs, link_cost, node_cost, target, by_cost, source)
     room = 256
-    node, parent = np.empty(room, np.int64), np.empty(room, np.int64)
+    node, parent, entered = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64)
     hops, following = np.empty(room, np.int64), np.empty(room, np.int64)
     cost, noise = np.empty(room), np.empty(room)
     key, item = np.empty(room), np.empty(room, np.int64)
@@ -288,14 +290,14 @@ def _best_first(
                 continue
             if labels == node.size:
                 node, parent, hops, following = _grown(node), _grown(parent), _grown(hops), _grown(following)
-                cost, noise = _grown(cost), _grown(noise)
+                cost, noise, entered = _grown(cost), _grown(noise), _grown(entered)
             if size == key.size:
                 key, item = _grown(key), _grown(item)
             node[labels], parent[labels], hops[labels] = v, label, hops[label] + 1
-            cost[labels], noise[labels] = reach, spoilt
+            cost[labels], noise[labels], entered[labels] = reach, spoilt, e
             _push(key, item, size, total, labels)
             size += 1
             labels += 1
     ends = found[:n_found].copy()
-    nodes, rows = _traced(node, parent, ends, hops[ends])
-    return nodes, rows, cost[ends], rest
+    nodes, links, rows = _traced(node, parent, entered, ends, hops[ends])
+    return nodes, links, rows, cost[ends], rest

@@ -31,6 +31,7 @@ class RouteTable:
     ----------
     request : (J,) index of the request each route serves
     nodes, indptr : node indices in compressed rows, route j at ``nodes[indptr[j]:indptr[j + 1]]``
+    links : (sum of hops,) the links between these nodes, one route after the other
     value : (J,) what each is worth to the objective, > 0
     rest : (K,) upper bound on the value of any route of the request not listed; 0 where all are
     """
@@ -39,6 +40,7 @@ class RouteTable:
     request: np.ndarray
     nodes: np.ndarray
     indptr: np.ndarray
+    links: np.ndarray
     value: np.ndarray
     rest: np.ndarray
 
@@ -53,9 +55,9 @@ class RouteTable:
     @cached_property
     def steps(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Every link that every route takes, as (route, link, node it leaves), each (sum of hops,)."""
-        found = np.empty((3, len(self.nodes) - len(self)), np.int64)
-        _fill_steps(*self.problem.network.adjacency, self.nodes, self.indptr, found)
-        return found[0], found[1], found[2]
+        tail = np.ones(len(self.nodes), dtype=bool)
+        tail[self.indptr[1:] - 1] = False
+        return np.repeat(np.arange(len(self)), self.hops), self.links, self.nodes[tail]
 
     @property
     def incomplete(self) -> np.ndarray:
@@ -71,11 +73,14 @@ class RouteTable:
 
     def taken(self, routes: np.ndarray) -> RouteTable:
         """The routes of these numbers, in that order; `rest` is kept as it is."""
-        lengths = np.diff(self.indptr)[routes]
-        indptr = _offsets(lengths)
-        where = np.arange(indptr[-1]) - np.repeat(indptr[:-1], lengths) + np.repeat(self.indptr[routes], lengths)
+        hops, begin = self.hops[routes], self.indptr[routes]
         return replace(
-            self, request=self.request[routes], nodes=self.nodes[where], indptr=indptr, value=self.value[routes]
+            self,
+            request=self.request[routes],
+            nodes=self.nodes[_runs(begin, hops + 1)],
+            indptr=_offsets(hops + 1),
+            links=self.links[_runs(begin - routes, hops)],
+            value=self.value[routes],
         )
 
     def route(self, j: int) -> Route:
@@ -143,7 +148,9 @@ def table_of(
     problem: Problem, request: np.ndarray, nodes: np.ndarray, indptr: np.ndarray, routes: np.ndarray | None = None
 ) -> RouteTable:
     """Routes given by their nodes as a table, or those of some numbers; `rest` is 0 and says nothing of others."""
-    table = RouteTable(problem, request, nodes, indptr, np.zeros(len(request)), np.zeros(len(problem.requests)))
+    links = np.empty(len(nodes) - len(request), np.int64)
+    _find_links(*problem.network.adjacency, nodes, indptr, links)
+    table = RouteTable(problem, request, nodes, indptr, links, np.zeros(len(request)), np.zeros(len(problem.requests)))
     table = table if routes is None else table.taken(routes)
     if problem.objective.kind == "link-sum":
         return replace(table, value=_values(table, table.value))
@@ -178,6 +185,7 @@ def joined(one: RouteTable, other: RouteTable) -> RouteTable:
         np.concatenate([one.request, other.request]),
         np.concatenate([one.nodes, other.nodes]),
         np.concatenate([one.indptr, one.indptr[-1] + other.indptr[1:]]),
+        np.concatenate([one.links, other.links]),
         np.concatenate([one.value, other.value]),
         other.rest,
     )
@@ -200,7 +208,7 @@ def enumerate_all(problem: Problem, *, max_routes: int, settings: Settings | Non
         limit = np.where(more, share, limit)
 
 
-_NONE = Paths(np.zeros(0, np.int64), np.zeros(1, np.int64), np.zeros(0), np.inf)
+_NONE = Paths(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(1, np.int64), np.zeros(0), np.inf)
 _NOT_SEARCHED = _NONE._replace(rest=0.0)
 
 
@@ -209,9 +217,10 @@ def _table(problem: Problem, found: list[Paths], per_request: np.ndarray) -> Rou
     sizes = np.array([len(paths.cost) for paths in found], dtype=np.int64)
     request = np.repeat(np.arange(len(found)), sizes)
     nodes = np.concatenate([paths.nodes for paths in found]) if found else np.zeros(0, np.int64)
+    links = np.concatenate([paths.links for paths in found]) if found else np.zeros(0, np.int64)
     lengths = np.concatenate([np.diff(paths.indptr) for paths in found]) if found else np.zeros(0, np.int64)
     cost = np.concatenate([paths.cost for paths in found]) if found else np.zeros(0)
-    table = RouteTable(problem, request, nodes, _offsets(lengths), cost, np.zeros(len(found)))
+    table = RouteTable(problem, request, nodes, _offsets(lengths), links, cost, np.zeros(len(found)))
     value = _values(table, cost)
     order = np.lexsort((-value, request))
     rank = np.arange(len(order)) - _offsets(sizes)[request]  # position within its request
@@ -246,23 +255,28 @@ def can_end(problem: Problem, source: np.ndarray, target: np.ndarray) -> np.ndar
     return (memory[source] >= 1) & (memory[target] >= 1) & (problem.degree_bounds[source] >= 1)
 
 
+def _runs(begin: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Whole numbers from each beginning on, so many each, joined."""
+    offsets = _offsets(lengths)
+    return np.arange(offsets[-1]) + np.repeat(begin - offsets[:-1], lengths)
+
+
 def _offsets(lengths: np.ndarray) -> np.ndarray:
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
 
 
 @njit(cache=True)
-def _fill_steps(indptr, neighbour, link, nodes, starts, found):
-    """Write route, link and tail of each step of routes whose nodes, given in compressed rows, are joined."""
+def _find_links(indptr, neighbour, link, nodes, starts, found):
+    """Write the link of each step of routes whose nodes, given in compressed rows, are joined."""
     step = 0
     for j in range(starts.size - 1):
         for i in range(starts[j], starts[j + 1] - 1):
             u, v = nodes[i], nodes[i + 1]
-            found[0, step], found[2, step] = j, u
             many = indptr[u + 1] - indptr[u]
             if many > _MANY and many > indptr[v + 1] - indptr[v]:
                 u, v = v, u
             for a in range(indptr[u], indptr[u + 1]):
                 if neighbour[a] == v:
-                    found[1, step] = link[a]
+                    found[step] = link[a]
                     break
             step += 1
