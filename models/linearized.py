@@ -1,6 +1,6 @@
-"""A quadratic model with charged rows as a mixed-integer linear program, whose optimum is a ground state, proven.
+"""A quadratic model as a mixed-integer linear program, whose optimum is a ground state, proven.
 
-    max  -(linear x + bias y + penalty e)     y_ij = x_i x_j,   e_r >= load_r - capacity_r,   e >= 0,   x binary
+    max  -(linear x + bias y)     y_ij = x_i x_j,   x binary
 
 A coupler that costs needs y >= x_i + x_j - 1, one that pays y <= x_i and y <= x_j (Fortet 1960).
 """
@@ -14,34 +14,21 @@ from qnroute.models.linear import Matrix
 from qnroute.models.quadratic import Quadratic
 
 
-def linearized(
-    quadratic: Quadratic,
-    rows: sparse.csr_array | None = None,
-    capacity: np.ndarray | None = None,
-    penalty: np.ndarray | None = None,
-) -> Matrix:
-    """The program, without the offset; its first columns are the variables of the model.
-
-    `rows` (R, N) are charged `penalty` (R,) for each unit above `capacity` (R,) >= 0.
-    """
+def linearized(quadratic: Quadratic) -> Matrix:
+    """The program, without the offset; its first columns are the variables of the model."""
     n, q = len(quadratic), len(quadratic.bias)
-    rows = sparse.csr_array((0, n)) if rows is None else rows
-    capacity, penalty = (np.zeros(0) if part is None else part for part in (capacity, penalty))
-    r, y = rows.shape[0], n + np.arange(q)
-    costs = np.flatnonzero(quadratic.bias > 0.0)
-    pays = np.flatnonzero(quadratic.bias < 0.0)
+    y = n + np.arange(q)
+    costs, pays = np.flatnonzero(quadratic.bias > 0.0), np.flatnonzero(quadratic.bias < 0.0)
     parts = [
-        _rows([quadratic.row[costs], quadratic.col[costs], y[costs]], [1.0, 1.0, -1.0], n + q + r),
-        *(_rows([end[pays], y[pays]], [-1.0, 1.0], n + q + r) for end in (quadratic.row, quadratic.col)),
-        sparse.hstack([rows, sparse.csr_array((r, q)), -sparse.eye_array(r)]),
+        _rows([quadratic.row[costs], quadratic.col[costs], y[costs]], [1.0, 1.0, -1.0], n + q),
+        *(_rows([end[pays], y[pays]], [-1.0, 1.0], n + q) for end in (quadratic.row, quadratic.col)),
     ]
-    upper = np.concatenate([np.ones(n + q), np.full(r, np.inf)])
-    limits = np.concatenate([np.ones(len(costs)), np.zeros(2 * len(pays)), capacity])
+    limits = np.concatenate([np.ones(len(costs)), np.zeros(2 * len(pays))])
     return Matrix(
-        cost=-np.concatenate([quadratic.linear, quadratic.bias, penalty]),
-        lower=np.zeros(n + q + r),
-        upper=upper,
-        integer=np.arange(n + q + r) < n,
+        cost=-np.concatenate([quadratic.linear, quadratic.bias]),
+        lower=np.zeros(n + q),
+        upper=np.ones(n + q),
+        integer=np.arange(n + q) < n,
         row_lower=np.full(len(limits), -np.inf),
         row_upper=limits,
         a=sparse.csc_array(sparse.vstack(parts)),

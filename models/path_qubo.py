@@ -12,6 +12,7 @@ The problem itself is easy (Dijkstra); the model is for experiments. Costs add u
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,6 +49,7 @@ class PathQubo:
     ----------
     tail, head, cost : (N,) nodes that each arc leaves and enters, and what it costs
     penalty : A
+    cheapest : what the cheapest path costs
 
     Raises
     ------
@@ -69,6 +71,9 @@ class PathQubo:
         cheapest = self._cheapest(self.cost)
         if not (np.isfinite(cheapest) and can_end(problem, self.source, self.target)):
             raise SolverError(f"path-qubo: no path serves request {problem.requests[0].id}")
+        if not (np.isfinite(strength) and strength > 0.0):
+            raise SolverError(f"strength: found {strength!r}, expected a number above 0")
+        self.cheapest = cheapest
         self.penalty = self.strength * max(cheapest, 1e-9) / 2.0
         incidence, balance = self._conservation()
         linear, couplers, offset = squares(incidence, balance, np.full(len(balance), self.penalty))
@@ -127,14 +132,17 @@ class PathQubo:
         return Allocation((Route(self.problem.requests[0].id, tuple(names[v] for v in nodes)),))
 
     def cost_of(self, value: float) -> float:
-        """The cost of a path that is worth `value`."""
+        """The cost of a path that is worth `value`, infinite where none is."""
         weight, objective = self.problem.weights[0], self.problem.objective
         if objective.kind == "expected-pairs":
-            return -float(np.log(value / weight))
+            return -math.log(value / weight) if value > 0.0 else math.inf
         return objective.serve_reward - value / weight
 
     def _values(self, arcs: np.ndarray) -> np.ndarray:
-        cost = arcs @ self.cost
+        return self.value_of(arcs @ self.cost)
+
+    def value_of(self, cost):
+        """What paths of these costs are worth."""
         weight, objective = self.problem.weights[0], self.problem.objective
         return weight * (np.exp(-cost) if objective.kind == "expected-pairs" else objective.serve_reward - cost)
 

@@ -83,8 +83,8 @@ def temperatures(quadratic: Quadratic) -> tuple[float, float]:
         return 1.0, 1.0
     squares = (coupling / largest) ** 2
     field = np.sqrt((field / largest) ** 2 + np.bincount(one, squares, n) + np.bincount(other, squares, n)) * largest
-    start = 0.25 / float(np.median(field[field > 0.0]))
-    return start, max(_COLDEST / (2.0 * float(sizes[sizes > _NEGLIGIBLE * largest].min())), start)
+    start = 0.25 / max(float(np.median(field[field > 0.0])), _TINY)
+    return start, max(_COLDEST / (2.0 * max(float(sizes[sizes > _NEGLIGIBLE * largest].min()), _TINY)), start)
 
 
 class Harvest:
@@ -136,9 +136,11 @@ class Harvest:
         return self._target is not None and self.value >= self._target
 
     def _seen(self) -> None:
-        self.trace.append((self._settings.elapsed(), self.value, self.bound))
+        point = self._settings.elapsed(), self.value, self.bound
+        if not self.trace or self.value > self.trace[-1][1]:
+            self.trace.append(point)
         if self._settings.progress is not None:
-            self._settings.progress(*self.trace[-1])
+            self._settings.progress(*point)
 
     def answer(self, wanted: int, *how: str) -> Answer:
         """The answer, where so many samples were wanted (0: as many as time allows); the remarks tell `how` it was."""

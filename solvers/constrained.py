@@ -20,9 +20,10 @@ from qnroute.solvers.lanes import Model
 if TYPE_CHECKING:
     import dimod
 
-_WIDEST = 2**20  # values of an integer variable
+_WIDEST = 2**16  # values of an integer variable
 _MOST_PAIRED = 200  # bits of a row that is written as pairs
 _MARGIN = 0.05
+_ABSOLUTE, _RELATIVE = 1e-8, 1e-6  # by so much dimod lets constraints be broken
 
 
 class Row(NamedTuple):
@@ -36,9 +37,13 @@ class Row(NamedTuple):
     @property
     def exclusive(self) -> bool:
         """Whether each bit fits alone, and no two together."""
-        if self.weight is not None or len(self.bit) < 2 or self.amount.max() > self.room:
+        if (
+            self.weight is not None
+            or len(self.bit) < 2
+            or self.amount.max() > self.room + _ABSOLUTE + _RELATIVE * abs(self.room)
+        ):
             return False
-        return bool(np.partition(self.amount, 1)[:2].sum() > self.room)
+        return bool(np.partition(self.amount, 1)[:2].sum() > self.room + _ABSOLUTE + _RELATIVE * abs(self.room))
 
 
 class Constrained:
@@ -112,6 +117,8 @@ class Constrained:
                 raise SolverError(f"variable {name!r} is real: path-anneal takes binary, spin and integer ones")
             if kind == "INTEGER":
                 low[v], high = np.ceil(cqm.lower_bound(name)), np.floor(cqm.upper_bound(name))
+                if high < low[v]:
+                    raise SolverError(f"variable {name!r}: there is no whole number within its bounds")
                 if high - low[v] >= _WIDEST:
                     raise SolverError(f"variable {name!r}: from {low[v]:g} to {high:g}, more than {_WIDEST:,} values")
                 worth.append(worths(int(high - low[v]), "binary"))
@@ -164,6 +171,8 @@ class Constrained:
     def _rows(self, label, each) -> list[Row]:
         if _is_squared(each):
             return []
+        if each.lhs.is_soft() and each.lhs.penalty() == "quadratic":
+            raise SolverError(f"constraint {label!r}: excess is charged as it is, not squared; use penalty='linear'")
         variable, amount, room = self._sides(label, each)
         room -= float(amount @ self._low[variable])
         chosen = self._bits[variable]

@@ -81,8 +81,8 @@ class PathAnnealSampler(dimod.Sampler):
         """
         self.remove_unknown_kwargs(**unknown)
         quadratic, names = of_bqm(bqm), list(bqm.variables)
-        schedule = _schedule(beta_range or temperatures(quadratic), num_reads, num_sweeps)
-        settings, low = _settings(seed, time_limit), -1 if bqm.vartype is dimod.SPIN else 0
+        schedule = _schedule(temperatures(quadratic) if beta_range is None else beta_range, num_reads, num_sweeps)
+        settings, low = _settings(seed, time_limit, workers), -1 if bqm.vartype is dimod.SPIN else 0
         initial = None if initial_states is None else (_ordered(initial_states, names) > 0).astype(float)
 
         def told(x: np.ndarray, energy: float) -> bool | None:
@@ -111,6 +111,7 @@ class PathAnnealSampler(dimod.Sampler):
         callback: Callback | None = None,
         workers: int = 0,
         label: str | None = None,
+        **unknown: Any,
     ) -> dimod.SampleSet:
         """Samples of a constrained model, those that keep all its constraints first, then those of low energy.
 
@@ -130,11 +131,14 @@ class PathAnnealSampler(dimod.Sampler):
         SolverError
             A constraint has products, a variable is real or unbounded, or a coefficient is not finite.
         """
-        stated, names, settings = Constrained(cqm), list(cqm.variables), _settings(seed, time_limit)
+        self.remove_unknown_kwargs(**unknown)
+        stated, names, settings = Constrained(cqm), list(cqm.variables), _settings(seed, time_limit, workers)
         scale = schedule_of(stated.field[stated.field > 0.0], num_sweeps)
-        schedule = _schedule(beta_range or (scale.start, scale.end), num_reads, num_sweeps)
+        schedule = _schedule((scale.start, scale.end) if beta_range is None else beta_range, num_reads, num_sweeps)
         initial = None if initial_states is None else stated.states(_ordered(initial_states, names).astype(float))
         seen = _Seen(cqm, target_energy, callback, settings)
+        if not len(stated):  # every variable has one value
+            seen.take(stated.values(np.zeros((num_reads, 0))), names)
         with noted(settings.interrupted):
             for turn in range(_ROUNDS if len(stated) else 0):
                 own = replace(settings, seed=int(np.random.SeedSequence([settings.seed, turn]).generate_state(1)[0]))
@@ -147,7 +151,7 @@ class PathAnnealSampler(dimod.Sampler):
         info = _info(schedule, settings, seen.trace)
         if label is not None:
             info["problem_label"] = label
-        return dimod.SampleSet.from_samples_cqm((seen.best(num_reads, len(names)), names), cqm, info=info)
+        return dimod.SampleSet.from_samples_cqm((seen.best(num_reads), names), cqm, info=info)
 
 
 class _Seen:
@@ -176,25 +180,36 @@ class _Seen:
             self.done = bool(energy[s] <= self._target or told)
         return self.done
 
-    def best(self, count: int, width: int) -> np.ndarray:
+    def best(self, count: int) -> np.ndarray:
         """(S, V) the best ones."""
-        if not self._parts:
-            return np.zeros((count, width))
         sample, energy, feasible = (np.concatenate(part) for part in zip(*self._parts))
         return sample[np.lexsort((energy, ~feasible))[:count]]
 
 
-def _settings(seed: int | None, time_limit: float | None) -> Settings:
+def _settings(seed: int | None, time_limit: float | None, workers: int) -> Settings:
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1)[0])
-    return Settings(time_limit=time_limit, seed=seed, interrupted=threading.Event())
+    _require(_whole(seed), "seed", seed, "an integer")
+    _require(_whole(workers) and workers >= 0, "workers", workers, "an integer from 0")
+    _require(time_limit is None or time_limit >= 0.0, "time_limit", time_limit, "seconds from 0")
+    return Settings(time_limit=time_limit, seed=int(seed) % 2**63, interrupted=threading.Event())
 
 
-def _schedule(betas: tuple[float, float], reads: int, sweeps: int) -> Schedule:
-    schedule = Schedule(*betas, sweeps)
-    if not (0.0 < schedule.start <= schedule.end < np.inf) or reads < 1 or sweeps < 1:
-        raise SolverError("sampling needs num_reads and num_sweeps of 1 or more, and 0 < first <= last in beta_range")
-    return schedule
+def _schedule(betas: Sequence[float], reads: int, sweeps: int) -> Schedule:
+    _require(_whole(reads) and reads >= 1, "num_reads", reads, "an integer from 1")
+    _require(_whole(sweeps) and sweeps >= 1, "num_sweeps", sweeps, "an integer from 1")
+    fits = len(betas) == 2 and 0.0 < betas[0] <= betas[1] < np.inf
+    _require(fits, "beta_range", tuple(betas), "two numbers, 0 < first <= last")
+    return Schedule(float(betas[0]), float(betas[1]), int(sweeps))
+
+
+def _whole(given: Any) -> bool:
+    return isinstance(given, (int, np.integer)) and not isinstance(given, bool)
+
+
+def _require(fits: bool, name: str, found: Any, expected: str) -> None:
+    if not fits:
+        raise SolverError(f"{name}: found {found!r}, expected {expected}")
 
 
 def _info(schedule: Schedule, settings: Settings, trace: Sequence[tuple[float, float]]) -> dict[str, Any]:
@@ -207,11 +222,16 @@ def _named(names: Sequence[Any], values: np.ndarray) -> dict[Any, float]:
     return dict(zip(names, values.tolist()))
 
 
-def _ordered(given: dimod.SampleSet, names: list[Any]) -> np.ndarray:
-    """(S, V) its samples in the order of the model's variables."""
-    missing = [name for name in names if name not in given.variables]
-    if missing or not len(given):
+def _ordered(given: Any, names: list[Any]) -> np.ndarray:
+    """(S, V) samples, as dimod takes them, in the order of the model's variables."""
+    try:
+        samples, labels = dimod.as_samples(given)
+    except (TypeError, ValueError) as error:
+        raise SolverError(f"initial_states: {error}") from None
+    place = {name: v for v, name in enumerate(labels)}
+    missing = [name for name in names if name not in place]
+    if missing or not len(samples):
         raise SolverError(
             f"initial_states: no value for variable {missing[0]!r}" if missing else "initial_states: empty"
         )
-    return given.record.sample[:, [given.variables.index(v) for v in names]]
+    return samples[:, [place[name] for name in names]]

@@ -13,7 +13,9 @@ from qnroute.benchmark.chances import reads_needed, share, time_to_target
 def test_reads_needed_make_one_success_99_percent_certain():
     assert reads_needed(0.99) == reads_needed(1.0) == 1.0 and math.isinf(reads_needed(0.0))
     for chance in (0.001, 0.1, 0.5, 0.9, 0.98):
-        assert 1.0 - (1.0 - chance) ** reads_needed(chance) == pytest.approx(0.99)
+        needed = reads_needed(chance)
+        assert 1.0 - (1.0 - chance) ** needed >= 0.99 > 1.0 - (1.0 - chance) ** (needed - 1)
+    assert reads_needed(0.99, 32) == reads_needed(0.2, 32) == 32 and reads_needed(0.1, 32) == 64  # 1, 21, 44
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say():

@@ -170,3 +170,38 @@ def test_empty_models():
     free.add_variable("BINARY", "x")
     free.set_objective(-1.0 * dimod.Binary("x"))
     assert PathAnnealSampler().sample_cqm(free, label="mine").first.sample == {"x": 1}
+
+
+def test_rounding_excludes_nothing_that_dimod_lets_pass():
+    for sense in ("<=", "=="):
+        whole = dimod.ConstrainedQuadraticModel()
+        j = dimod.Integer("j", lower_bound=0, upper_bound=3)
+        whole.set_objective(-j)
+        whole.add_constraint_from_model(0.1 * j, sense, 0.3)
+        assert PathAnnealSampler().sample_cqm(whole, seed=1).first.sample == {"j": 3}
+        both = dimod.ConstrainedQuadraticModel()
+        both.set_objective(-dimod.Binary("a") - dimod.Binary("b"))
+        both.add_constraint_from_model(0.1 * dimod.Binary("a") + 0.2 * dimod.Binary("b"), sense, 0.3)
+        found = PathAnnealSampler().sample_cqm(both, seed=1)
+        assert found.first.sample == {"a": 1, "b": 1} and found.record.is_feasible[0]
+
+
+def test_variables_of_one_value_have_it():
+    cqm = dimod.ConstrainedQuadraticModel()
+    i = dimod.Integer("i", lower_bound=3, upper_bound=3)
+    cqm.set_objective(i)
+    cqm.add_constraint(i == 3)
+    found = PathAnnealSampler().sample_cqm(cqm, num_reads=2)
+    assert found.first.sample == {"i": 3} and found.first.energy == 3.0 and found.record.is_feasible.all()
+
+
+def test_squared_excess_and_empty_ranges_are_refused():
+    squared = dimod.ConstrainedQuadraticModel()
+    squared.set_objective(-4 * dimod.quicksum(dimod.Binary(v) for v in "abc"))
+    squared.add_constraint(dimod.Binary("a") + dimod.Binary("b") <= 0, weight=1.0, penalty="quadratic", label="soft")
+    with pytest.raises(SolverError, match="constraint 'soft': excess is charged as it is"):
+        PathAnnealSampler().sample_cqm(squared)
+    empty = dimod.ConstrainedQuadraticModel()
+    empty.add_variable("INTEGER", "i", lower_bound=0.2, upper_bound=0.8)
+    with pytest.raises(SolverError, match="variable 'i': there is no whole number within its bounds"):
+        PathAnnealSampler().sample_cqm(empty)

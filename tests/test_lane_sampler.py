@@ -88,9 +88,39 @@ def test_numbers_that_are_none_are_refused(bad):
     ):
         with pytest.raises(SolverError, match="not finite"):
             PathAnnealSampler().sample(model)
-    for how in ({"num_reads": 0}, {"num_sweeps": 0}, {"beta_range": (1.0, bad)}, {"beta_range": (2.0, 1.0)}):
-        with pytest.raises(SolverError, match="num_reads"):
-            PathAnnealSampler().sample(random_model(1), **how)
+
+
+WRONG = [
+    ("num_reads", 0), ("num_reads", 2.5), ("num_sweeps", 0), ("beta_range", (1.0, np.nan)), ("beta_range", (2.0, 1.0)),
+    ("beta_range", (1.0, 2.0, 3.0)), ("workers", -1), ("time_limit", np.nan), ("time_limit", -1.0), ("seed", 0.5),
+    ("initial_states", {"nobody": 1}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_arguments_out_of_range_are_refused_by_name(name, value):
+    cqm = dimod.ConstrainedQuadraticModel()
+    cqm.set_objective(random_model(1))
+    for sample, model in (("sample", random_model(1)), ("sample_cqm", cqm)):
+        with pytest.raises(SolverError, match=f"^{name}: "):
+            getattr(PathAnnealSampler(), sample)(model, **{name: value})
+
+
+def test_arguments_as_other_samplers_take_them():
+    model = random_model(2)
+    cqm = dimod.ConstrainedQuadraticModel()
+    cqm.set_objective(model)
+    state = dict.fromkeys(range(12), 1)
+    for sample, stated in (("sample", model), ("sample_cqm", cqm)):
+        how = {"initial_states": state, "beta_range": np.array([0.1, 3.0]), "seed": -1, "num_sweeps": 5}
+        assert len(getattr(PathAnnealSampler(), sample)(stated, **how)) == 64
+        with pytest.warns(dimod.exceptions.SamplerUnknownArgWarning):
+            getattr(PathAnnealSampler(), sample)(stated, num_sweeps=1, nonsense=1)
+
+
+def test_next_to_nothing_is_sampled_all_the_same():
+    tiny = dimod.BinaryQuadraticModel({"a": 1e-310, "b": -1e-310}, {}, 0.0, "BINARY")
+    assert len(PathAnnealSampler().sample(tiny, seed=1)) == 64
 
 
 KNOWN = {

@@ -13,7 +13,8 @@ import qnroute as qn
 from qnroute import generate
 from qnroute.benchmark import annealing, rates
 from qnroute.benchmark.qubo_figures import plot_study
-from qnroute.benchmark.qubo_study import STRENGTHS, Plan, size_of, studied
+from qnroute.benchmark.qubo_findings import size_of
+from qnroute.benchmark.qubo_study import STRENGTHS, Plan, studied
 from qnroute.benchmark.subjects import Published, Routing, opened
 from qnroute.cli import run as command
 from qnroute.formats import load_problem
@@ -56,15 +57,6 @@ def test_the_linear_program_has_the_ground_state_as_its_optimum():
         assert model.energies(np.rint(found.values[None, :10]))[0] == pytest.approx(least)
 
 
-def test_rows_are_charged_for_their_excess():
-    for seed in range(6):
-        qubo = RouteChoiceQubo(crowded(seed, n=12, count=4), candidates=3)
-        model, rows, capacity, penalty = qubo.excess
-        found = solve_matrix(linearized(model, rows, capacity, penalty), Settings())
-        best = solve_matrix(qubo.model.matrix, Settings()).bound
-        assert found.bound == pytest.approx(best, rel=1e-6)  # penalties suffice
-
-
 # --- the study ---
 
 
@@ -104,7 +96,6 @@ def test_feasibility_sets_in_just_below_the_penalty_that_suffices():
         assert feasible[0.25] == 0.0 and feasible[0.8] < 0.5 and min(feasible[s] for s in (1.0, 1.25, 2.0)) > 0.9
         for each in study.penalties:
             assert each.ground_feasible is (True if each.strength >= 1.0 else each.ground_feasible)
-            assert each.least >= -1e-6 or each.strength < 1.0
         assert study.penalties[0].ground_feasible is False
 
 
@@ -148,6 +139,54 @@ def test_an_interruption_keeps_what_was_measured():
     assert study.stopped == "interrupted" and [run.sweeps for run in study.runs] == [5, 40]
     assert steps == ["the optimum of the model", "path-anneal, 5 sweeps", "path-anneal, 40 sweeps"]
     assert json.loads(json.dumps(study.to_dict()))["stopped"] == "interrupted"
+
+
+def test_a_target_is_no_proof_and_no_target_breaks_anything():
+    subject = Routing(RouteChoiceQubo(crowded(2, n=40, count=30)))
+    plan = Plan(samplers=("path-anneal",), sweeps=(50,), reads=32, strengths=(0.25, 1.0, 2.0))
+    for target in (0.0, -1.0, 2.0, 1e17):
+        study = studied("x", subject, Plan(**vars(plan) | {"target": target}))
+        assert study.reference_is == "target" and len(study.runs) == 1
+        assert [each.ground_feasible for each in study.penalties] == [False, True, True]
+    one = crowded().replace(requests=crowded().requests[:1])
+    for target in (0.0, -1.0):
+        assert studied("x", Routing(PathQubo(one)), Plan(**vars(QUICK) | {"target": target})).runs
+
+
+def test_of_penalties_that_prove_nothing_nothing_is_said():
+    plan = Plan(samplers=("neal",), sweeps=(50,), reads=32, strengths=(1.25, 10.0))
+    unbalanced = studied("x", Routing(RouteChoiceQubo(crowded(2), encoding="unbalanced")), plan)
+    assert [each.ground_feasible for each in unbalanced.penalties] in ([None, None], [True, True])  # all pairs, or not
+    one = crowded().replace(requests=crowded().requests[:1])
+    path = studied("x", Routing(PathQubo(one)), Plan(**vars(plan) | {"strengths": (0.5, 4.0)}))
+    assert [each.ground_feasible for each in path.penalties] == [None, True]
+
+
+def test_a_path_that_is_worth_less_than_nothing_is_still_the_optimum_of_its_model():
+    one = crowded().replace(requests=crowded().requests[:1], objective={"kind": "log-success", "serve_reward": 1e-6})
+    study = studied("x", Routing(PathQubo(one)), QUICK, problem=one)
+    assert study.optimum.value < 0.0 == study.problem.value and study.runs[1].within.value > 0.0
+
+
+def test_offsets_prove_nothing():
+    model = drawn(5, 30)
+    far = merged(model.linear, [model.couplers], 1e12)
+    found = Published(Instance("far", "qubo", far)).optimum(Settings(time_limit=0.0))
+    assert not found.proven
+
+
+def test_what_was_cut_short_is_said():
+    plan = Plan(samplers=("path-anneal", "neal"), sweeps=(1_000_000,), reads=64, time_limit=0.2)
+    study = studied("x", Routing(RouteChoiceQubo(crowded(3, n=60, count=40))), plan)
+    assert [run.stopped for run in study.runs] == ["time-limit", "time-limit"]
+    assert "path-anneal, 1000000 sweeps: time-limit after" in study.remarks[0] and "cut short" in study.remarks[0]
+
+
+def test_a_batch_costs_as_much_as_one_read():
+    subject = Routing(RouteChoiceQubo(crowded(1)))
+    study = studied("x", subject, Plan(samplers=("path-anneal",), sweeps=(300,), reads=64, near=0.05))
+    (ours,) = study.runs
+    assert ours.within.value > 0.2 and ours.tts99_ms.value >= 31.9 * ours.read_ms
 
 
 # --- the command ---
@@ -222,6 +261,8 @@ def test_other_files_and_other_models(files, capsys):
         (["--out", "study.csv"], "study.csv: expected a name ending in .json"),
         (["--plot", "study.bmp"], "study.bmp: expected a name ending in .png"),
         (["--export", "study.xyz"], "study.xyz: expected a name ending in .bqm"),
+        (["--samplers", "path-anneal,openjij"], "sampler openjij is not installed: pip install openjij"),
+        (["--model", "path-qubo", "--candidates", "3"], "path-qubo knows no candidates, encoding and margin"),
         (["--target", "nan"], "--target: found nan, expected a finite number"),
     ],
 )

@@ -27,19 +27,23 @@ def share(count: int, of: int) -> Interval:
     return Interval(count / of, float(low), float(high))
 
 
-def reads_needed(chance: float) -> float:
-    """How many samples, each of which succeeds with that chance, until one does with 99 % certainty; 1 at least."""
+def reads_needed(chance: float, batch: int = 1) -> float:
+    """How many samples, each of which succeeds with that chance, until one does with 99 % certainty.
+
+    Samples come in batches; a batch that is begun counts as a whole.
+    """
     if chance <= 0.0:
         return math.inf
-    return 1.0 if chance >= CERTAIN else math.log1p(-CERTAIN) / math.log1p(-chance)
+    needed = 1.0 if chance >= CERTAIN else math.log1p(-CERTAIN) / math.log1p(-chance)
+    return batch * math.ceil(needed / batch - 1e-9)
 
 
-def time_to_target(seconds: float, count: int, of: int) -> Interval:
-    """TTS99: what the samples needed take at `seconds` each; without any success there is a lower limit alone."""
+def time_to_target(time: float, count: int, of: int, batch: int = 1) -> Interval:
+    """TTS99: what the samples needed take at `time` each; without any success there is a lower limit alone."""
     estimate = share(count, of)
     if estimate.value is None:
         return estimate
-    worst, middle, best = (seconds * reads_needed(chance) for chance in (estimate.low, estimate.value, estimate.high))
+    worst, middle, best = (time * reads_needed(each, batch) for each in (estimate.low, estimate.value, estimate.high))
     return Interval(_finite(middle), best, _finite(worst) if count else None)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qnroute.benchmark.chances import Interval
-from qnroute.benchmark.qubo_study import Run, Study
+from qnroute.benchmark.qubo_findings import Run, Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,33 +48,31 @@ def plot_study(study: Study) -> Axes:
 
 
 def plot_success(study: Study, ax: Axes | None = None) -> Axes:
-    """Share of reads near the reference against sweeps: as drawn (solid) and repaired (dashed), with 95 % intervals."""
-    ax = _axes(ax)
+    """Share of reads near the reference against sweeps, as drawn and repaired, with 95 % intervals."""
+    ax, rules = _axes(ax), study.problem is not None
     for colour, runs in _by_sampler(study):
         _line(ax, runs, [run.within for run in runs], colour, "-", runs[0].sampler)
-        _line(ax, runs, [run.within_repaired for run in runs], colour, "--", None)
+        if rules:
+            _line(ax, runs, [run.within_repaired for run in runs], colour, "--", None)
     ax.set_ylim(-0.03, 1.03)
-    return _finish(
-        ax,
-        "sweeps",
-        f"reads within {100 * study.near:g} %",
-        "solid: as drawn; dashed: repaired",
-        ticks=_sweeps(study),
-        legend=True,
-    )
+    title = "full: as drawn; hollow: repaired" if rules else "reads that come near"
+    up = f"reads within {100 * study.near:g} %"
+    return _finish(ax, "sweeps", up, title, ticks=_sweeps(study), legend=True)
 
 
 def plot_times(study: Study, ax: Axes | None = None) -> Axes:
-    """TTS99 against sweeps with 95 % intervals, the better of drawn and repaired; arrows are lower limits."""
-    ax = _axes(ax)
+    """TTS99 against sweeps with 95 % intervals, the better of drawn and repaired; triangles are lower limits."""
+    ax, limits = _axes(ax), False
     for colour, runs in _by_sampler(study):
         found = [min((run.tts99_ms, run.tts99_repaired_ms), key=lambda each: each.value or np.inf) for run in runs]
         _line(ax, runs, found, colour, "-", None)
         for run, each in zip(runs, found):
             if each.value is None and each.low is not None:
                 ax.plot([_across(run)], [each.low], marker="^", color=colour, markersize=6, markerfacecolor="white")
+                limits = True
     ax.set_yscale("log")
-    return _finish(ax, "sweeps", "TTS99, CPU ms", "hollow: never reached, a lower limit", ticks=_sweeps(study))
+    title = "time to target; triangles: never reached, a lower limit" if limits else "time to target"
+    return _finish(ax, "sweeps", "TTS99, CPU ms", title, ticks=_sweeps(study))
 
 
 def plot_energies(study: Study, ax: Axes | None = None) -> Axes:
@@ -98,6 +96,8 @@ def plot_degrees(study: Study, ax: Axes | None = None) -> Axes:
     """How many variables have how many couplers."""
     ax = _axes(ax)
     counts = np.array(study.size.degrees or (0,))
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.yaxis.get_major_locator().set_params(integer=True)
     width = max(len(counts) // 40, 1)
     grouped = np.add.reduceat(counts, np.arange(0, len(counts), width))
     ax.bar(np.arange(len(grouped)) * width, grouped, width=0.9 * width, align="edge", color=_COLOURS[5])
@@ -163,13 +163,15 @@ def _line(ax: Axes, runs: list[Run], shown: list[Interval], colour: str, style: 
     across = [_across(run) for run in runs]
     _band(ax, across, shown, colour)
     values = [np.nan if each.value is None else each.value for each in shown]
-    ax.plot(across, values, color=colour, linestyle=style, marker="o", markersize=3.5, linewidth=1.2, label=label)
+    face = colour if style == "-" else "white"
+    ax.plot(across, values, color=colour, linestyle=style, marker="o", markersize=4, markerfacecolor=face, label=label)
 
 
 def _band(ax: Axes, across: list[float], shown: list[Interval], colour: str) -> None:
     low = [np.nan if each.value is None or each.low is None else each.low for each in shown]
     high = [np.nan if each.value is None or each.high is None else each.high for each in shown]
-    ax.fill_between(across, low, high, color=colour, alpha=0.15, linewidth=0)
+    ax.fill_between(across, low, high, color=colour, alpha=0.12, linewidth=0)
+    ax.vlines(across, low, high, color=colour, alpha=0.4, linewidth=1.0)
 
 
 def _axes(ax: Axes | None) -> Axes:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from qnroute.errors import ProblemError
 from qnroute.formats import load_problem
 from qnroute.methods import solve_with
 from qnroute.models import PackingQubo, PathQubo
@@ -34,17 +35,18 @@ class Judged(NamedTuple):
 
 
 class Optimum(NamedTuple):
-    """The best value known and the bound proven; None where there is none."""
+    """The best value known and the bound proven, None where there is none; and whether they meet."""
 
     value: float | None
     bound: float | None
+    proven: bool
 
-    @property
-    def proven(self) -> bool:
-        """Whether value and bound meet."""
-        if self.value is None or self.bound is None:
-            return False
-        return abs(self.bound - self.value) <= PROVEN * max(abs(self.bound), 1e-9)
+
+def _optimum(value: float | None, bound: float | None, offset: float = 0.0) -> Optimum:
+    """What `offset` adds to both is no part of what is compared."""
+    if value is None or bound is None:
+        return Optimum(value, bound, False)
+    return Optimum(value, bound, abs(bound - value) <= PROVEN * max(abs(bound - offset), 1e-9))
 
 
 class Subject(Protocol):
@@ -79,7 +81,10 @@ class Subject(Protocol):
         """What samples (S, N) of either model are worth."""
 
     def energy(self, value: float) -> float:
-        """Of a state that keeps all rules and is worth `value`."""
+        """Of a state that keeps all rules and is worth `value`; room that is left costs nothing."""
+
+    def below(self, samples: np.ndarray, value: float) -> bool:
+        """Whether some sample (S, N) has less energy than states that keep all rules and are worth `value`."""
 
     def optimum(self, settings: Settings) -> Optimum:
         """Of the model."""
@@ -138,15 +143,26 @@ class Routing:
         """Of items chosen, or the costs of a path."""
         return -value if isinstance(self.qubo, PackingQubo) else self.qubo.cost_of(value)
 
+    def below(self, samples: np.ndarray, value: float) -> bool:
+        """Slack is set as well as can be; with room that costs something nothing can be said."""
+        if isinstance(self.qubo, PathQubo) or self.qubo.encoding == "unbalanced":
+            return False
+        quadratic, rows, capacity, penalty = self.qubo.excess
+        chosen = samples[:, : len(quadratic)].astype(float)
+        over = np.maximum((rows @ chosen.T).T - capacity, 0.0)
+        energies = quadratic.energies(chosen) + over**2 @ penalty
+        return bool(energies.min() < -value - _BELOW * max(abs(value), float(penalty.max(initial=0.0))))
+
     def optimum(self, settings: Settings) -> Optimum:
-        """Over the items of the model, by HiGHS; of one path by the exact method."""
+        """Over the items of the model, by HiGHS; of a path by Dijkstra, who needs no limit."""
         if isinstance(self.qubo, PathQubo):
-            return of_problem(self.qubo.problem, settings)
+            best = float(self.qubo.value_of(self.qubo.cheapest))
+            return _optimum(best, best)
         matrix = self.qubo.model.matrix
         found = solve_matrix(matrix, settings)
         value = None if found.values is None else float(matrix.cost @ np.rint(found.values))
         bound = found.bound if np.isfinite(found.bound) else None
-        return Optimum(value, bound if value is None or bound is None else max(bound, value))
+        return _optimum(value, bound if value is None or bound is None else max(bound, value))
 
     def at(self, strength: float) -> Routing:
         """With penalties `strength` times what suffices, and next to no margin."""
@@ -201,8 +217,12 @@ class Published:
         return Judged(np.ones(len(samples), bool), value, value)
 
     def energy(self, value: float) -> float:
-        """What is published, or less the cut."""
+        """An energy as it is; a cut with its sign turned."""
         return float(self.instance.value(value))
+
+    def below(self, samples: np.ndarray, value: float) -> bool:
+        """There are no rules."""
+        return False
 
     def optimum(self, settings: Settings) -> Optimum:
         """By HiGHS, products as variables of their own: small or sparse instances alone are proven."""
@@ -212,7 +232,7 @@ class Published:
             value = float(self.judged(np.rint(found.values[None, : len(self.model)])).value[0])
         if np.isfinite(found.bound):
             bound = float(self.instance.value(self.quadratic.offset - found.bound))
-        return Optimum(value, bound)
+        return _optimum(value, bound, float(self.instance.value(self.quadratic.offset)))
 
     def at(self, strength: float) -> None:
         """There are no penalties to tell from the rest."""
@@ -233,19 +253,27 @@ def opened(
     Files ending in .json, and standard input, are problems; `model` ``qubo`` or ``max-cut`` says what others hold.
     """  # fmt: skip
     if path != "-" and not path.endswith(".json"):
+        if (candidates, encoding, strength, margin) != (0, "binary", None, None):
+            raise ProblemError("candidates, encoding, strength and margin are for problems", source=path)
         instance = read_instance(path, None if model == "auto" else model)
         return instance.name, Published(instance)
     problem = load_problem(path)
+    if model == "path-qubo" and (candidates, encoding, margin) != (0, "binary", None):
+        raise ProblemError("path-qubo knows no candidates, encoding and margin", source=path)
+    settings = settings or Settings()
     how = {"candidates": candidates, "encoding": encoding, "margin": margin}
     how |= {} if strength is None else {"strength": strength}
-    return problem.name or "problem", Routing(stated_qubo(problem, model, settings or Settings(), **how))
+    qubo = stated_qubo(problem, model, settings, **how)
+    settings.go_on(problem.name or "problem")  # a model that was cut short is another one
+    return problem.name or "problem", Routing(qubo)
 
 
 _MARGIN = 0.001
+_BELOW = 1e-9  # of values and penalties: an energy that lies so far below is no rounding
 
 
 def of_problem(problem: Problem, settings: Settings) -> Optimum:
     """The optimum of a problem over all its routes, and the bound that the exact method proves."""
     common = {"time_limit": settings.time_limit, "interrupted": settings.interrupted}
     result = solve_with(problem, "exact", {}, **common)
-    return Optimum(result.objective, result.bound)
+    return _optimum(result.objective, result.bound)

@@ -12,7 +12,7 @@ from qnroute.cli import console
 
 if TYPE_CHECKING:
     from qnroute.benchmark.chances import Interval
-    from qnroute.benchmark.qubo_study import Study
+    from qnroute.benchmark.qubo_findings import Study
     from qnroute.benchmark.subjects import Optimum
 
 
@@ -40,16 +40,20 @@ def qubo(
     ] = None,
     margin: Annotated[float | None, typer.Option(help="Of penalties, over the largest value.", metavar="S")] = None,
     samplers: Annotated[
-        str, typer.Option(help="Names, with commas; none: only the model's size.", metavar="A,B,...")
+        str, typer.Option(help="Names, with commas; none: the model alone.", metavar="A,B,...")
     ] = "path-anneal,neal",
     sweeps: Annotated[str, typer.Option(help="Numbers, with commas.", metavar="A,B,...")] = "30,100,300,1000",
-    reads: Annotated[int, typer.Option(min=1, max=1_000_000, help="Samples of each.", metavar="N")] = 200,
+    reads: Annotated[int, typer.Option(min=1, max=100_000, help="Samples of each.", metavar="N")] = 200,
     near: Annotated[float, typer.Option(min=0.0, max=1.0, help="A sample within this of the optimum succeeds.")] = 0.01,
     target: Annotated[float | None, typer.Option(help="The optimum, where it is known.", metavar="V")] = None,
-    penalties: Annotated[bool, typer.Option("--penalties", help="Sweep the strength of penalties, too.")] = False,
+    penalties: Annotated[
+        bool, typer.Option("--penalties", help="Sweep their strength, with next to no margin.")
+    ] = False,
     embed: Annotated[str, typer.Option(help="Graphs to embed in: pegasus, zephyr, chimera.", metavar="A,B,...")] = "",
     seed: Annotated[int, typer.Option(min=0, help="Of the samplers.", metavar="N")] = 0,
-    time_limit: Annotated[float, typer.Option(min=0.0, help="Seconds of each step.", metavar="S")] = 30.0,
+    time_limit: Annotated[
+        float, typer.Option(min=0.0, help="Seconds of each step once the model is stated.", metavar="S")
+    ] = 30.0,
     export: Annotated[str | None, typer.Option(help="Write the model: .bqm .qubo .coo", metavar="FILE")] = None,
     out: Annotated[str | None, typer.Option(help="Write all figures: .json", metavar="FILE")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
@@ -75,7 +79,7 @@ def qubo(
     stop = threading.Event()
     name, subject = opened(
         problem, model=model, candidates=candidates, encoding=encoding, strength=strength, margin=margin,
-        settings=Settings(time_limit=time_limit, interrupted=stop),
+        settings=Settings(interrupted=stop),
     )  # fmt: skip
     if export is not None:
         subject.write(export)
@@ -113,7 +117,7 @@ def _topologies() -> dict[str, int]:
 def _names(option: str, given: str, known: dict[str, Any]) -> tuple[str, ...]:
     from qnroute.fields import chosen
 
-    names = [name.strip() for name in given.split(",") if name.strip()]
+    names = [name.strip() for name in given.split(",") if name.strip() not in ("", "none")]
     for name in names:
         chosen(option, name, known)
     return tuple(dict.fromkeys(names))
@@ -182,8 +186,8 @@ def _show(study: Study) -> None:
     _show_optimum("optimum of the model", study.optimum)
     if study.problem is not None:
         _show_optimum("optimum of the problem, over all routes", study.problem)
-    if study.reference is not None and study.reference != study.optimum.value:
-        console.say(f"samples are held against {console.number(study.reference, 9)}")
+    if study.reference is not None and study.reference_is != "proven optimum":
+        console.say(f"samples are held against {console.number(study.reference, 9)}, the {study.reference_is}")
     _show_embeddings(study)
     _show_runs(study)
     _show_penalties(study)
