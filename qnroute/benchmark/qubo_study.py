@@ -150,8 +150,11 @@ class _Studying:
                 if self._stop.is_set():
                     break
                 self._doing(f"{sampler}{_with(sweeps)}")
-                _warm(self._subject, sampler)
-                drawn.append(self._drawn(self._subject, sampler, sweeps))
+                try:
+                    _warm(self._subject, sampler)
+                    drawn.append(self._drawn(self._subject, sampler, sweeps))
+                except SolverError as error:  # what others drew stays
+                    self.study.remarks.append(f"{sampler}{_with(sweeps)}: {error}")
         if drawn:
             self._settle([each.judged for each in drawn])
             zero = self._subject.energy(self.study.reference)
@@ -204,8 +207,8 @@ class _Studying:
         known = sampler == OURS or "num_sweeps" in listens_to(sampler_called(sampler))
         return list(self._plan.sweeps) if known else [None]
 
-    def _drawn(self, subject: Subject, sampler: str, sweeps: int | None) -> tuple[Schedule, float, Judged, np.ndarray]:
-        """The schedule, CPU seconds of a read, what reads are worth, and their energies."""
+    def _drawn(self, subject: Subject, sampler: str, sweeps: int | None) -> _Drawn:
+        """The clock runs while samples are drawn; stating the model before and judging them after take none of it."""
         plan, schedule = self._plan, subject.schedule(sweeps or 1)
         settings = Settings(time_limit=plan.time_limit, seed=plan.seed, interrupted=self._stop)
         parts = _parts(subject, sampler, schedule, plan.reads, settings)
@@ -214,7 +217,7 @@ class _Studying:
         seconds = (time.process_time() - start) / (_batch(sampler) * math.ceil(len(samples) / _batch(sampler)))
         stated = subject.model if sampler == OURS else subject.quadratic
         how = "" if sweeps is None else schedule.said()
-        stopped = settings.stopped
+        stopped = settings.stopped if sampler == OURS or len(samples) < plan.reads else None
         if stopped:
             said = f"{len(samples)} of {plan.reads} reads" + (", the last ones cut short" if sampler == OURS else "")
             self.study.remarks.append(f"{sampler}{_with(sweeps)}: {stopped} after {said}")
