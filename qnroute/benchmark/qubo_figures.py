@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _COLOURS = ("#0b6fb8", "#d1660a", "#3d8b40", "#8a4fa3", "#b8336a", "#6b7280")
 _QUIET, _INK = "#b8bec6", "#30363d"
-_PENALTIES = (0.25, 0.5, 1.0, 2.0, 4.0, 10.0)
+_PENALTIES = {tick: f"{tick:g}" for tick in (0.25, 0.5, 1.0, 2.0, 4.0, 10.0)}
 _ACROSS = 2
 _WIDTH, _HEIGHT = 4.6, 3.3  # inches of a panel
 Panel = Callable[[Study, "Axes | None"], "Axes"]
@@ -51,9 +51,9 @@ def plot_success(study: Study, ax: Axes | None = None) -> Axes:
     """Share of reads near the reference against sweeps, as drawn and repaired, with 95 % intervals."""
     ax, rules = _axes(ax), study.problem is not None
     for colour, runs in _by_sampler(study):
-        _line(ax, runs, [run.within for run in runs], colour, "-", runs[0].sampler)
         if rules:
             _line(ax, runs, [run.within_repaired for run in runs], colour, "--", None)
+        _line(ax, runs, [run.within for run in runs], colour, "-", runs[0].sampler)
     ax.set_ylim(-0.03, 1.03)
     title = "full: as drawn; hollow: repaired" if rules else "reads that come near"
     up = f"reads within {100 * study.near:g} %"
@@ -100,7 +100,8 @@ def plot_degrees(study: Study, ax: Axes | None = None) -> Axes:
     ax.yaxis.get_major_locator().set_params(integer=True)
     width = max(len(counts) // 40, 1)
     grouped = np.add.reduceat(counts, np.arange(0, len(counts), width))
-    ax.bar(np.arange(len(grouped)) * width, grouped, width=0.9 * width, align="edge", color=_COLOURS[5])
+    middle = np.arange(len(grouped)) * width + (width - 1) / 2.0
+    ax.bar(middle, grouped, width=0.9 * width, color=_COLOURS[5])
     return _finish(ax, "couplers of a variable", "variables", f"couplers: density {100 * study.size.density:.3g} %")
 
 
@@ -150,8 +151,9 @@ def _by_sampler(study: Study) -> list[tuple[str, list[Run]]]:
     return [(colour, [run for run in study.runs if run.sampler == name]) for colour, name in zip(_COLOURS * 2, names)]
 
 
-def _sweeps(study: Study) -> list[float]:
-    return sorted({_across(run) for run in study.runs})
+def _sweeps(study: Study) -> dict[float, str]:
+    """Where runs stand, and what stands there."""
+    return {_across(run): "none" if run.sweeps is None else f"{run.sweeps:g}" for run in study.runs}
 
 
 def _across(run: Run) -> float:
@@ -163,8 +165,10 @@ def _line(ax: Axes, runs: list[Run], shown: list[Interval], colour: str, style: 
     across = [_across(run) for run in runs]
     _band(ax, across, shown, colour)
     values = [np.nan if each.value is None else each.value for each in shown]
-    face = colour if style == "-" else "white"
-    ax.plot(across, values, color=colour, linestyle=style, marker="o", markersize=4, markerfacecolor=face, label=label)
+    face, size = (colour, 4) if style == "-" else ("white", 7)
+    ax.plot(
+        across, values, color=colour, linestyle=style, marker="o", markersize=size, markerfacecolor=face, label=label
+    )
 
 
 def _band(ax: Axes, across: list[float], shown: list[Interval], colour: str) -> None:
@@ -183,14 +187,14 @@ def _axes(ax: Axes | None) -> Axes:
 
 
 def _finish(
-    ax: Axes, across: str, up: str, title: str, *, ticks: Sequence[float] | None = None, legend: bool = False
+    ax: Axes, across: str, up: str, title: str, *, ticks: Mapping[float, str] | None = None, legend: bool = False
 ) -> Axes:
     """Labels and grid; with `ticks` the axis is logarithmic, and these alone are named."""
     if ticks is not None:
         from matplotlib.ticker import NullLocator
 
         ax.set_xscale("log")
-        ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        ax.set_xticks(list(ticks), list(ticks.values()))
         ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel(across, fontsize=8)
     ax.set_ylabel(up, fontsize=8)
