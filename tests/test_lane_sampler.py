@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import unittest
 from pathlib import Path
 
@@ -88,6 +89,23 @@ def test_numbers_that_are_none_are_refused(bad):
     ):
         with pytest.raises(SolverError, match="not finite"):
             PathAnnealSampler().sample(model)
+
+
+@pytest.mark.parametrize("sample", ["sample", "sample_cqm"])
+def test_the_first_ctrl_c_ends_the_search_and_keeps_what_there_is(sample):
+    model = random_model(6, 40)
+    cqm = dimod.ConstrainedQuadraticModel()
+    cqm.set_objective(model)
+    stated = {"sample": model, "sample_cqm": cqm}[sample]
+    seen = []
+
+    def pressed(state, energy):
+        seen.append(energy)
+        signal.raise_signal(signal.SIGINT)
+
+    found = getattr(PathAnnealSampler(), sample)(stated, num_reads=1_000_000, seed=1, callback=pressed)
+    assert found.info["stopped"] == "interrupted" and 0 < len(found) < 1_000_000
+    assert found.first.energy == pytest.approx(min(seen)) and len(found.info["trace"]) == len(seen)
 
 
 WRONG = [
