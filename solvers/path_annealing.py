@@ -25,6 +25,7 @@ from qnroute.solvers.bit_lanes import packed, sweep_words, unpacked
 from qnroute.solvers.choice import packing_qubo
 from qnroute.solvers.lanes import LANES, Model, scatter, streams, sweep
 
+NAME = "path-anneal"
 _SLICE = 20_000_000  # updates of a variable in one lane between two looks at the clock
 _COLDEST = 1e30
 _QUENCH = np.full(3, _COLDEST, np.float32)  # inverse temperatures at the end

@@ -165,3 +165,21 @@ def test_they_are_reached_by_simulated_annealing_at_our_temperatures(name):
     reads = draws(instance.quadratic.to_bqm(), sampler_called("neal"), schedule, 200, Settings(seed=1))
     best = (float(np.max(instance.quadratic.energies(x) * -1.0)) for x in reads)
     assert any(instance.value(-each) == pytest.approx(KNOWN[name]) for each in best)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_planted_optima_are_reached_where_no_files_are_at_hand(seed):
+    """Loops on a torus, one edge of each turned: all up is best for every loop, and so for their sum (gauged)."""
+    rng, side, loops = np.random.default_rng(seed), 16, 200
+    gauge, model, least = rng.choice([-1, 1], (side, side)), dimod.BinaryQuadraticModel("SPIN"), 0
+    for _ in range(loops):
+        (x, y), (w, h) = rng.integers(0, side, 2), rng.integers(1, 4, 2)
+        corners = [(x + i, y) for i in range(w)] + [(x + w, y + i) for i in range(h)]
+        corners += [(x + w - i, y + h) for i in range(w)] + [(x, y + h - i) for i in range(h)]
+        ring = [(int(a % side), int(b % side)) for a, b in corners]
+        turned, least = int(rng.integers(len(ring))), least - (len(ring) - 2)
+        for k, (one, other) in enumerate(zip(ring, ring[1:] + ring[:1])):
+            model.add_quadratic(one, other, float(gauge[one] * gauge[other] * (1 if k == turned else -1)))
+    assert model.energy({spin: int(gauge[spin]) for spin in model.variables}) == least
+    found = PathAnnealSampler().sample(model, seed=1, num_sweeps=2000, num_reads=1024, target_energy=least)
+    assert found.first.energy == least

@@ -8,7 +8,6 @@ below 100.
 
 from __future__ import annotations
 
-import re
 import statistics
 import threading
 import time
@@ -23,11 +22,12 @@ from qnroute.errors import ProblemError
 from qnroute.fields import chosen
 from qnroute.interruption import noted
 from qnroute.methods import solve
-from qnroute.models import RouteChoiceQubo
+from qnroute.models import PackingQubo, RouteChoiceQubo
 from qnroute.problem import Problem
 from qnroute.routes import enumerate_routes
 from qnroute.settings import Settings
 from qnroute.solvers.annealing import Harvest, schedule_of
+from qnroute.solvers.choice import packing_qubo
 from qnroute.solvers.highs import solve_matrix
 from qnroute.solvers.path_annealing import charged, in_blocks
 
@@ -111,45 +111,47 @@ def measure(
 
 
 def _measured(name: str, seed: int, case: Case) -> Annealed:
-    problem, start = instance(seed, case.nodes, case.requests), time.process_time()
-    found = _default(problem, case) if case.candidates == 0 else _same_routes(problem, case)
-    listed, done, value, bound, greedy, variables, feasible = found
+    problem, settings, start = instance(seed, case.nodes, case.requests), Settings(seed=1), time.process_time()
+    routes = enumerate_routes(problem, per_request=case.candidates) if case.candidates else None
+    listed = time.process_time()
+    qubo, known = packing_qubo(problem, settings, 0) if routes is None else (RouteChoiceQubo(problem, routes), None)
+    harvest = Harvest(qubo, settings, known)
+    if not harvest.reached:
+        for samples in in_blocks(charged(qubo), schedule_of(qubo.packing.value, case.sweeps), case.reads, settings):
+            harvest.take(samples.x)
+            if harvest.reached:
+                break
+    done = time.process_time()
+    bound = _bound(problem, qubo, case)
     proven = time.process_time()
-    equal = "yes" if value >= (1.0 - _EQUAL) * bound else "no"
-    times = listed - start, done - listed, proven - done
-    gaps = 100.0 * (1.0 - value / bound), 100.0 * (1.0 - greedy / bound)
-    return Annealed(name, str(seed), variables, *times, gaps[0], equal, feasible, gaps[1])
+    greedy, equal = _greedy(problem, qubo, case), harvest.value >= (1.0 - _EQUAL) * bound
+    return Annealed(
+        case=name,
+        network=str(seed),
+        variables=len(qubo.packing),
+        listing_s=listed - start,
+        cpu_s=done - listed,
+        proof_s=proven - done,
+        gap_percent=100.0 * (1.0 - harvest.value / bound),
+        equal="yes" if equal else "no",
+        feasible=harvest.feasible if harvest.drawn else 1.0,
+        greedy_percent=100.0 * (1.0 - greedy / bound),
+    )
 
 
-def _default(problem: Problem, case: Case) -> tuple[float, ...]:
-    """Times after listing (none) and annealing, value, bound, greedy value, variables, share of feasible samples."""
-    listed = time.process_time()
-    result = solve(problem, "path-anneal", seed=1, reads=case.reads, sweeps=case.sweeps)
-    done = time.process_time()
-    greedy = max(solve(problem, way).objective for way in ("greedy", "density-greedy"))
-    bound = solve(problem, "exact", time_limit=case.time_limit).bound
-    said = " ".join(result.remarks)
-    fine, drawn, variables = (re.search(words, said) for words in (_FINE, _DRAWN, _VARIABLES))
-    share = float(fine[1]) / float(drawn[1]) if drawn else 1.0
-    return listed, done, result.objective, bound, greedy, int(variables[1]) if variables else 0, share
+def _bound(problem: Problem, qubo: PackingQubo, case: Case) -> float:
+    """Of the problem, or over the same routes."""
+    if case.candidates == 0:
+        return solve(problem, "exact", time_limit=case.time_limit).bound
+    return solve_matrix(qubo.model.matrix, Settings(time_limit=case.time_limit)).bound
 
 
-_FINE, _DRAWN, _VARIABLES = r"(\d+) of \d+ samples", r"of (\d+) samples", r"(\d+) variables"
-
-
-def _same_routes(problem: Problem, case: Case) -> tuple[float, ...]:
-    """The same, all over the same routes."""
-    routes = enumerate_routes(problem, per_request=case.candidates)
-    listed = time.process_time()
-    qubo, settings = RouteChoiceQubo(problem, routes), Settings(seed=1)
-    harvest = Harvest(qubo, settings)
-    greedy = harvest.value
-    for samples in in_blocks(charged(qubo), schedule_of(qubo.packing.value, case.sweeps), case.reads, settings):
-        harvest.take(samples.x)
-    done = time.process_time()
-    bound = solve_matrix(qubo.model.matrix, Settings(time_limit=case.time_limit)).bound
-    by_value = qubo.packing.mended(np.ones((1, len(qubo.packing)), np.int64))[0] @ qubo.packing.value
-    return listed, done, harvest.value, bound, max(greedy, float(by_value)), len(qubo.packing), harvest.feasible
+def _greedy(problem: Problem, qubo: PackingQubo, case: Case) -> float:
+    """What the better of two greedy ways reaches: the methods, or filling by density or value from the same routes."""
+    if case.candidates == 0:
+        return max(solve(problem, way).objective for way in ("greedy", "density-greedy"))
+    starts = np.array([np.zeros(len(qubo.packing)), np.ones(len(qubo.packing))], np.int64)
+    return float((qubo.packing.mended(starts) @ qubo.packing.value).max())
 
 
 def _all(rows: list[Annealed]) -> Annealed:

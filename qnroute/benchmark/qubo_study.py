@@ -26,9 +26,9 @@ from qnroute.settings import Settings
 from qnroute.solvers.annealing import Schedule, draws, listens_to, sampler_called
 from qnroute.solvers.embedding import SIZES, embed, target_graph
 from qnroute.solvers.lanes import LANES
+from qnroute.solvers.path_annealing import NAME as OURS
 from qnroute.solvers.path_annealing import in_blocks
 
-OURS = "path-anneal"
 STRENGTHS = (0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0, 1.05, 1.25, 1.5, 2.0, 4.0, 10.0)
 _BINS = 60
 Doing = Callable[[str], None] | None

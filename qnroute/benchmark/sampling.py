@@ -25,11 +25,11 @@ from qnroute.settings import Settings
 from qnroute.solvers.annealing import draws, sampler_called, schedule_of
 from qnroute.solvers.highs import solve_matrix
 from qnroute.solvers.lanes import LANES
+from qnroute.solvers.path_annealing import NAME as OURS
 from qnroute.solvers.path_annealing import charged, in_blocks
 
 NODES, REQUESTS, CANDIDATES = 100, 50, 5
 FIRST_SEED = 100
-OURS = "path-anneal"
 _NEAR = 0.99
 _SWEEPS, _READS = 60, 512
 _TIMES, _SIZES = ("tts99_ms", "read_ms"), ("variables", "sweeps", "reads")
