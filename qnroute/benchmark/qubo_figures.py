@@ -199,7 +199,7 @@ def _finish(
     ax.set_xlabel(across, fontsize=8)
     ax.set_ylabel(up, fontsize=8)
     ax.set_title(title, fontsize=8, loc="left", color=_INK)
-    ax.tick_params(labelsize=7)
+    ax.tick_params(which="both", labelsize=7)
     ax.grid(True, which="major", color=_QUIET, linewidth=0.4, alpha=0.6)
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
