@@ -105,3 +105,57 @@ def _await(state, move, full, chance, patience):
         served[0] += tried * chance
         latencies.append(tried * chance)
     return np.array(latencies), waiting + served
+
+
+# --- runs to hold against them ---
+
+
+def isolated(p, *, lifetime, patience, wait, number) -> dict:
+    """Demand and epochs of `number` independent requests, each `wait` slots after an empty start: see `from_empty`.
+
+    Each has an epoch of its own; the next, without luck, lets all pairs expire. `slots` is the length of the run.
+    """
+    epoch = max(wait + patience, lifetime) + 1
+    starts = [2 * epoch * i + wait for i in range(number)]
+    return {
+        "demand": [(0, len(p), start, start + patience, 0.0, 1.0) for start in starts],
+        "p": [list(p), [0.0] * len(p)] * number,
+        "slots_per_epoch": epoch,
+        "slots": 2 * epoch * number,
+    }
+
+
+def steady(p, *, patience, period, number) -> dict:
+    """Demand of `number` requests, one every `period` slots: see `periodic`."""
+    starts = [period * i for i in range(number)]
+    return {
+        "demand": [(0, len(p), start, start + patience, 0.0, 1.0) for start in starts],
+        "p": [list(p)],
+        "slots_per_epoch": 1,
+        "slots": period * number,
+    }
+
+
+def outcomes(events, number) -> np.ndarray:
+    """Latency of each request of a run, -1 where it failed; events are rows as in docs/simulation.md."""
+    found = np.full(number, -1)
+    for _, event, request, latency, *_ in events:
+        if event in (5, 6):  # SERVED, SERVED_HELD
+            found[int(request)] = int(latency)
+    return found
+
+
+def deviations(found, expected, *, batch=1) -> tuple[float, float]:
+    """How many standard errors a run's success and its latency of successes lie from the exact figures.
+
+    The standard errors are those of means over batches of consecutive requests: 1 for independent requests, long
+    against the memory of the network (its lifetime) for others; at least 40 batches are needed.
+    """
+    success, latency = expected
+    served = found >= 0
+    errors = []
+    for residual in (served - success, np.where(served, found - latency, 0.0)):  # both of mean 0
+        means = residual[: len(found) // batch * batch].reshape(-1, batch).mean(axis=1)
+        assert len(means) >= 40
+        errors.append(float(means.mean() / (means.std(ddof=1) / math.sqrt(len(means)))))
+    return errors[0], errors[1]
