@@ -52,9 +52,10 @@ def read_series(path: str, key: str | None) -> Series:
         No such file or key, or it does not hold matrices of finite numbers of at least 0.
     """
     try:
-        with np.load(path, allow_pickle=False) as tables:
+        with open(path, "rb") as stream:  # numpy leaves a broken file open if it opens it itself
+            tables = np.load(stream, allow_pickle=False)
             if not isinstance(tables, np.lib.npyio.NpzFile):
-                raise ProblemError("found a single table, expected a .npz file", source=path)
+                raise ProblemError("found a single table, expected a .npz file")
             content = {name: tables[name] for name in _keys(tables, key)}
     except ProblemError as error:
         raise error.at(path) from None
@@ -95,12 +96,12 @@ def _gaps(time: np.ndarray | None, matrices: int) -> tuple[str, ...]:
         step = np.diff(time.astype("datetime64[s]"))
     except ValueError:
         return ("time: not read, expected ISO 8601",)
-    usual = np.median(step.astype(np.int64)).astype("timedelta64[s]")
-    gaps = np.flatnonzero(step != usual)
-    told = "; ".join(f"after {time[k]} comes {time[k + 1]}" for k in gaps[:5])
+    lengths, times = np.unique(step, return_counts=True)
+    gaps = np.flatnonzero(step != lengths[times.argmax()])
     if not len(gaps):
         return ()
-    return (f"time: {len(gaps)} gaps, closed up: {told}" + ("; ..." if len(gaps) > 5 else ""),)
+    told = "; ".join(f"after {time[k]} comes {time[k + 1]}" for k in gaps[:5]) + ("; ..." if len(gaps) > 5 else "")
+    return (f"time: {len(gaps)} gap{'s' if len(gaps) > 1 else ''}, closed up: {told}",)
 
 
 def pair_traffic(matrices: np.ndarray, sites: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
