@@ -1,0 +1,69 @@
+"""The compiled policies against their plain-Python twins, event for event."""
+
+import random
+
+import numpy as np
+import pytest
+import slot_twin as twin
+from slot_twin import Twin, random_case
+from test_engine import SLOTS, conserved, rows, same, simulator_of
+
+from qnroute.simulation import rules
+from qnroute.simulation.search import workspace_of
+
+
+def advanced(case, rule, *, plan=None, chances=None):
+    simulator = simulator_of(case)
+    work = workspace_of(simulator.world)
+    while simulator.slot < SLOTS:
+        from qnroute.simulation.events import with_room
+
+        simulator.log = with_room(simulator.log, simulator.most_events)
+        rules.advance(
+            simulator.world, simulator.state, SLOTS, rule, plan or rules.no_plan(), chances or rules.no_chances(1), work,
+            simulator.log, simulator.most_events,
+        )  # fmt: skip
+    conserved(simulator)
+    return simulator
+
+
+CASES = range(150)
+
+
+@pytest.mark.parametrize(
+    ("rule", "policy"), [(rules.REACTIVE, twin.reactive), (rules.HIGHEST_FIDELITY, twin.highest_fidelity)]
+)
+def test_routes_over_stored_pairs(rule, policy):
+    served = 0
+    for seed in CASES:
+        plain = Twin(**random_case(seed))
+        twin.run(plain, policy, SLOTS)
+        same(rows(advanced(random_case(seed), rule)), plain.events)
+        served += sum(row[1] == twin.SERVED for row in plain.events)
+    assert served > 500
+
+
+def test_pre_positioning_is_algorithm_2():
+    held = 0
+    for seed in CASES:
+        case, rng = random_case(seed), random.Random(seed)
+        n = len(case["memory"])
+        pairs = [(u, v) for v in range(n) for u in range(v) if rng.random() < 0.6]
+        table = np.array([[rng.random() for _ in pairs] for _ in range(SLOTS)], dtype=np.float32).reshape(SLOTS, -1)
+        threshold, most_new, least = rng.random(), rng.randint(1, 3), rng.choice((0.0, 0.6, 0.8))
+        plain = Twin(**case)
+
+        def policy(plain, table=table, pairs=pairs, rest=(threshold, most_new, least)):
+            twin.spep(plain, dict(zip(pairs, table[plain.slot].tolist())), *rest)
+
+        twin.run(plain, policy, SLOTS)
+        low, high = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+        from test_engine import physics_of
+
+        chances = rules.Chances(
+            np.array([0, len(pairs)]), low.copy(), high.copy(), table, threshold, most_new,
+            float(physics_of(case).quality(least)),
+        )  # fmt: skip
+        same(rows(advanced(case, rules.REACTIVE, chances=chances)), plain.events)
+        held += sum(row[1] == twin.SERVED_HELD for row in plain.events)
+    assert held > 100
