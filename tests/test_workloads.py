@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qnroute.errors import ProblemError
+from qnroute.simulation.arrivals import _by_share
 from qnroute.simulation.demand import pair_index
 from qnroute.simulation.workloads import WORKLOADS, workload, workload_of
 
@@ -216,6 +217,13 @@ def test_busy_hours_are_busier_and_high_pairs_carry_their_share():
     near(dispersion, 1, np.sqrt(2 / busy.sum()))
 
 
+def test_a_slot_is_busy_if_it_begins_in_busy_hours():
+    level = workload("business-hours", rate=5.0, busier=4).process(16, seed=0).rates(0, DAY).sum(axis=1)
+    assert np.allclose(level, np.where(np.isin(np.arange(DAY), np.arange(36, 68)), 10.0, 2.5))
+    odd = workload("business-hours", rate=1.0, slots_per_day=7, busy_from=6.9, busy_to=20.5, busier=2)
+    assert np.allclose(odd.profile() * 10 / 7, [1, 1, 1, 2, 2, 2, 1])  # slots begin at 0, 3.4, 6.86, 10.3, ..., 20.6
+
+
 def test_the_high_pairs_are_any_pairs():
     found = np.concatenate([workload("business-hours").process(16, seed=s).pairs[:5] for s in range(600)])
     near(np.bincount(pair_index(*found.T), minlength=120), 25, np.sqrt(25 * 115 / 120), sigmas=4.5)
@@ -311,6 +319,17 @@ def test_sites_are_chosen_in_the_order_of_the_nodes():
         workload("traffic", matrices=MATRICES, sites=[0, 3]).process(4, seed=0)
     with pytest.raises(ProblemError, match=r"matrices: found no traffic between different sites"):
         workload("traffic", matrices=MATRICES, sites=[1, 2]).process(4, seed=0)
+
+
+@pytest.mark.parametrize("luck", [0.0, np.nextafter(1.0, 0.0)])
+def test_pairs_without_traffic_are_never_met_even_by_extreme_luck(luck):
+    class Extreme:
+        def random(self, size):
+            return np.full(size, luck)
+
+    shares = np.tile([0.0, 0.3, 0.7, 0.0], (5000, 1))
+    met = _by_share(shares, np.arange(5000), Extreme())
+    assert set(met.tolist()) == {1 if luck == 0 else 2}
 
 
 @pytest.fixture
