@@ -17,6 +17,7 @@ from qnroute.errors import ProblemError
 from qnroute.fields import brief, checked
 
 LONGEST = 100_000  # steps ahead, and slots of a day
+LARGEST = 1e15  # of what is in a slot: squares and their sums stay within floating point
 SlotsPerDay = Annotated[fields.PositiveCount, Le(LONGEST)]
 
 
@@ -30,7 +31,7 @@ def counts_of(counts: Any, *, name: str = "counts") -> np.ndarray:
 
 
 def amounts_of(amounts: Any, *, name: str = "amounts") -> np.ndarray:
-    """(T, P) amounts as float64; finite numbers from 0 on, or a `ProblemError`."""
+    """(T, P) amounts as float64 from 0 to 1e15, or a `ProblemError`."""
     try:
         found = np.asarray(amounts)
     except ValueError:  # rows of unequal length
@@ -42,9 +43,9 @@ def amounts_of(amounts: Any, *, name: str = "amounts") -> np.ndarray:
     if found.size == 0:
         raise ProblemError(f"{name}: found {found.shape[0]} slots of {found.shape[1]} pairs, expected at least 1 each")
     found = found.astype(np.float64)
-    bad = ~(np.isfinite(found) & (found >= 0))
+    bad = ~((found >= 0) & (found <= LARGEST))  # NaN too
     if bad.any():
-        raise ProblemError(_first(found, bad, name, "a finite number, at least 0"))
+        raise ProblemError(_first(found, bad, name, f"a number in [0, {LARGEST:g}]"))
     return found
 
 
