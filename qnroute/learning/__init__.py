@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 _HOMES = {
     "qnroute.learning.predictors": ("PREDICTORS", "Predictor", "predictor"),
-    "qnroute.learning.scoring": ("ForecastScore", "Reliability", "evaluate", "evaluate_series", "over_seeds"),
+    "qnroute.learning.calibration": ("Reliability", "reliability"),
+    "qnroute.learning.scoring": ("ForecastScore", "SeriesScore", "evaluate", "evaluate_series", "nmae", "over_seeds"),
     "qnroute.learning.series": ("outcomes", "thinned"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -20,11 +21,14 @@ __all__ = [
     "ForecastScore",
     "Predictor",
     "Reliability",
+    "SeriesScore",
     "evaluate",
     "evaluate_series",
+    "nmae",
     "outcomes",
     "over_seeds",
     "predictor",
+    "reliability",
     "thinned",
 ]
 
@@ -42,6 +46,7 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
+    from qnroute.learning.calibration import Reliability, reliability
     from qnroute.learning.predictors import PREDICTORS, Predictor, predictor
-    from qnroute.learning.scoring import ForecastScore, Reliability, evaluate, evaluate_series, over_seeds
+    from qnroute.learning.scoring import ForecastScore, SeriesScore, evaluate, evaluate_series, nmae, over_seeds
     from qnroute.learning.series import outcomes, thinned

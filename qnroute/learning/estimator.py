@@ -69,7 +69,8 @@ class ArrivalPredictor:
         """
         self._require_fit(amounts=False)
         found = self._signal(self._asked(counts_of(counts), clock, horizon, start), amounts=False)
-        return np.clip(self._ahead(found, clock, horizon, start), 0.0, 1.0).astype(np.float32, copy=False)
+        said = self._ahead(found, clock, horizon, start)
+        return np.clip(said, 0.0, 1.0, out=said)
 
     def _fit(self, found: np.ndarray, clock: int, *, amounts: bool) -> Self:
         whole("clock", clock, -_BOUND, _BOUND)
@@ -110,6 +111,7 @@ class ArrivalPredictor:
         raise NotImplementedError
 
     def _ahead(self, found: np.ndarray, clock: int, horizon: int, start: int) -> np.ndarray:
+        """(T - start, P, horizon) float32, an array of its own."""
         raise NotImplementedError
 
 
@@ -126,7 +128,7 @@ class SeriesPredictor(ArrivalPredictor):
         """The expected amounts of the slots ahead, in their unit; arguments and shape as those of `predict`."""
         self._require_fit(amounts=True)
         found = self._asked(amounts_of(amounts), clock, horizon, start)
-        return self._ahead(found, clock, horizon, start).astype(np.float32, copy=False)
+        return self._ahead(found, clock, horizon, start)
 
     def _signal(self, found: np.ndarray, *, amounts: bool) -> np.ndarray:
         """Amounts as they are; of counts only whether there was an arrival, since that is to be predicted."""

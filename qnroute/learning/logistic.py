@@ -28,11 +28,11 @@ _SAMPLES = 50_000  # without an arrival: more do not change the coefficients, on
 class Logistic(ArrivalPredictor):
     """Pooled logistic regression on frequency features.
 
-    Each pair, slot and step ahead is a sample. Its features are logarithms: of the pair's mean rate, of its rate in that
-    slot of day, of the rate of all pairs in that slot of day over their mean; for each window, of the recent rate of the
-    pair and of all pairs over their means, as it is and times the step ahead; whether the pair had an arrival in the
-    last slot, as it is and times the step. What is to be predicted must not be among its own features: while learning,
-    rates leave out the day around the sample.
+    Each pair, slot and step ahead is a sample. Its features are logarithms: of the pair's mean rate, of its rate in
+    that slot of day, of the rate of all pairs in that slot of day over their mean; for each window, of the recent rate
+    of the pair and of all pairs over their means, as it is and divided by the step ahead; whether the pair had an
+    arrival in the last slot, likewise. What is to be predicted must not be among its own features: while learning,
+    rates leave out the day around the sample. Rates go on counting while a run goes on.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Logistic(ArrivalPredictor):
     seed: fields.Count = 0
 
     def _needed(self) -> int:
-        return 2 * self.slots_per_day  # the rates of one day must leave another
+        return max(2 * self.slots_per_day, 3 * max(_LEARNED_STEPS))  # the rates of one day must leave another
 
     def _learn(self, found: np.ndarray, clock: int) -> None:
         came = (found > 0).astype(np.float64)
@@ -92,7 +92,7 @@ class Logistic(ArrivalPredictor):
         return np.concatenate(x), np.concatenate(y).astype(np.float64), np.concatenate(weights)
 
     def _rates_elsewhere(self, came: np.ndarray, clock: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Rates of each row's slot, without the row's own day: mean (T, P), of the slot of day (T, P), of all (T, 1)."""
+        """Rates (T, P) and (T, 1) as `_planes` has them, each without the day around its own row."""
         of_day, profile = days(clock, len(came), self.slots_per_day), self.profile_
         total = np.concatenate([np.zeros((1, came.shape[1])), np.cumsum(came, axis=0)])
         first = np.maximum(np.arange(len(came)) - self.slots_per_day // 2, 0)
@@ -141,7 +141,10 @@ class Logistic(ArrivalPredictor):
     def _planes(
         self, mean: np.ndarray, slot: np.ndarray, whole: np.ndarray, recent: list[np.ndarray], step: int
     ) -> Iterator[np.ndarray]:
-        """The features of one step ahead, each (T, P) or (T, 1)."""
+        """The features of one step ahead, each (T, P) or (T, 1).
+
+        Of rates of pairs in the mean and in the slot of day, both (T, P), and of all in it over their mean, (T, 1).
+        """
         yield np.log(mean)
         yield np.log(slot)
         yield np.log(whole)

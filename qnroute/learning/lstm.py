@@ -8,13 +8,12 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Interval, Le
 from pydantic import Strict
-from scipy.special import expit
 
 from qnroute import fields
 from qnroute.errors import ProblemError
 from qnroute.learning.estimator import SeriesPredictor
 from qnroute.learning.lstm_training import Course, Lesson, require_torch, trained
-from qnroute.learning.recurrent import last_states
+from qnroute.learning.recurrent import last_states, sigmoid
 from qnroute.learning.series import SlotsPerDay, days
 
 _Size = Annotated[fields.PositiveCount, Le(10_000)]
@@ -26,11 +25,11 @@ _Dropout = Annotated[float, Strict(), Interval(ge=0, lt=1)]
 class Lstm(SeriesPredictor):
     """The network of paper C: sequences of demand vectors, two LSTM layers, dropout, a dense sigmoid output.
 
-    Trained by Adam on the mean squared error. The paper says the next slot; here the dense layer has an output for each
-    pair and each of `horizon` steps ahead, so that nothing said is fed back. What the paper leaves open: the dense layer
-    starts at the pairs' mean rates, and training stops once the error on the last `holdout` of the past no longer falls.
-    Only pairs that ever had traffic are learned; the others are said to have none. Amounts are divided by each pair's
-    largest one, so the network never says more than that.
+    Trained by Adam on the mean squared error. The paper predicts the next slot; here the dense layer has an output for
+    each pair and each of `horizon` steps ahead, so that nothing said is fed back. What the paper leaves open: the dense
+    layer starts at the pairs' mean rates, and training stops once the error on the last `holdout` of the past no longer
+    falls. Only pairs that ever had traffic are learned; the others are said to have none. Amounts are divided by each
+    pair's largest one, so the network never says more than that.
 
     Parameters
     ----------
@@ -47,7 +46,7 @@ class Lstm(SeriesPredictor):
         The same seed, the same network.
     """
 
-    length: _Size = 24
+    length: _Size = 12
     horizon: _Size = 15
     units: _Size = 50
     dropout: _Dropout = 0.2
@@ -98,7 +97,7 @@ class Lstm(SeriesPredictor):
         """(N, active pairs, horizon): what the dense layer makes of the states after the rows from `clock` on."""
         network = self.network_
         score = states @ network.dense.T + network.bias
-        return expit(score.reshape(len(states), -1, self.horizon)[:, :, :horizon])
+        return sigmoid(score.reshape(len(states), -1, self.horizon)[:, :, :horizon])
 
     def _inputs(self, seen: np.ndarray, clock: int) -> np.ndarray:
         return seen.astype(np.float32)
@@ -132,7 +131,7 @@ class LstmClock(Lstm):
         by_time = self._time(clock, len(states) + horizon) @ network.clock.T
         said = np.empty((*score.shape, horizon), np.float32)
         for step in range(horizon):
-            said[:, :, step] = expit(score + by_time[1 + step : 1 + step + len(states)])
+            said[:, :, step] = sigmoid(score + by_time[1 + step : 1 + step + len(states)])
         return said
 
     def _inputs(self, seen: np.ndarray, clock: int) -> np.ndarray:

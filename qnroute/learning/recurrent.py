@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit
 
-_BATCH = 1024  # windows at once
+_BATCH = 512  # windows at once
 
 
 class Layer(NamedTuple):
@@ -66,8 +65,13 @@ def _stepped(
     units = layer.states.shape[1]
     if before is not None:
         gates = gates + before[0] @ layer.states.T
-    opened = expit(gates[:, : 2 * units])
+    opened = sigmoid(gates[:, : 2 * units])
     cell = opened[:, :units] * np.tanh(gates[:, 2 * units : 3 * units])
     if before is not None:
         cell += opened[:, units:] * before[1]
-    return expit(gates[:, 3 * units :]) * np.tanh(cell), cell
+    return sigmoid(gates[:, 3 * units :]) * np.tanh(cell), cell
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """By numpy's tanh, which is several times faster here than scipy's `expit`."""
+    return np.float32(0.5) * np.tanh(np.float32(0.5) * x) + np.float32(0.5)

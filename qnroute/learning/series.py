@@ -86,7 +86,8 @@ def outcomes(counts: Any, *, horizon: int = 15, start: int = 0) -> np.ndarray:
     np.ndarray
         (T - start, P, horizon) bool, a read-only view: row i, step h is slot start + i + 1 + h; beyond the end False.
     """
-    return ahead(counts_of(counts) > 0, whole("horizon", horizon, 1, LONGEST), start)
+    found = counts_of(counts) > 0
+    return ahead(found, whole("horizon", horizon, 1, LONGEST), whole("start", start, 0, len(found) - 1))
 
 
 def ahead(values: np.ndarray, horizon: int, start: int) -> np.ndarray:

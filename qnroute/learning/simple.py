@@ -20,7 +20,7 @@ class Mean(SeriesPredictor):
 
     def _ahead(self, found: np.ndarray, clock: int, horizon: int, start: int) -> np.ndarray:
         shape = (len(found) - start, found.shape[1], horizon)
-        return np.broadcast_to(self.mean_.astype(np.float32)[:, None], shape)
+        return np.broadcast_to(self.mean_.astype(np.float32)[:, None], shape).copy()
 
 
 @dataclass(kw_only=True, eq=False)
