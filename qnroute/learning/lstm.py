@@ -52,7 +52,7 @@ class Lstm(SeriesPredictor):
     dropout: _Dropout = 0.2
     learning_rate: fields.Positive = 0.001
     batch: _Size = 64
-    epochs: fields.Count = 15
+    epochs: fields.Count = 40
     patience: fields.PositiveCount = 4
     holdout: _Share = 0.2
     seed: fields.Count = 0

@@ -41,15 +41,6 @@ class Profile:
         """(D, ...) the weighted sum over neighbouring slots of day."""
         return sum(weight * np.roll(values, -offset, axis=0) for offset, weight in zip(self.offsets, self.kernel))
 
-    def own_day(self, found: np.ndarray) -> np.ndarray:
-        """(T, P) what each row's own day adds to the smooth sum of its slot, to be left out while learning."""
-        reach = self.offsets[-1]
-        padded = np.pad(found, ((reach, reach), (0, 0)))
-        return sum(
-            weight * padded[reach + offset : reach + offset + len(found)]
-            for offset, weight in zip(self.offsets, self.kernel)
-        )
-
     def going_on(self, found: np.ndarray, clock: int) -> Running:
         """The same, counting on through the rows of a run."""
         return Running(self, found, clock)

@@ -245,9 +245,9 @@ def evaluate_series(
     """
     found = amounts_of(amounts)
     whole("split", split, 1, len(found) - 1)
-    for step in steps:
-        whole("steps", step, 1, split)
-    horizon = max(steps)
+    if not steps:
+        raise ProblemError("steps: found none, expected at least one")
+    horizon = max(whole("steps", step, 1, split) for step in steps)
     known = _named(predictors, slots_per_day=slots_per_day, horizon=horizon, seed=seed, references=("last-value",))
     errors, times = {}, {}
     for name, one in known.items():
