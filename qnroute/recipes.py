@@ -47,7 +47,7 @@ def generated(
     kind, _, rest = recipe.partition(":")
     chosen("network", kind, TOPOLOGIES)
     try:
-        options = _options(rest)
+        options = options_of(rest)
         apart = {"hardware": hardware, "slot_s": slot_s}
         if twice := [key for key, value in apart.items() if value is not None and key in options]:
             raise ProblemError([f"{key}: given twice, among the options of {kind} and apart" for key in twice])
@@ -63,7 +63,8 @@ def generated(
         raise error.at(f"network {kind}") from None
 
 
-def _options(text: str) -> dict[str, Any]:
+def options_of(text: str) -> dict[str, Any]:
+    """The options that a text ``KEY=VALUE,...`` gives; ``LOW:HIGH`` is a range."""
     pairs = [(pair, *pair.partition("=")) for pair in text.split(",")] if text else []
     keys = [key for _, key, _, _ in pairs]
     faults = [f"found {brief(pair)}, expected KEY=VALUE" for pair, key, equals, _ in pairs if not key or not equals]

@@ -75,43 +75,39 @@ def wander(case):
         real.begin()
         assert real.waiting().tolist() == plain.queue
         for _ in range(rng.randint(0, 6)):
-            kind = rng.random()
-            if kind < 0.2 and plain.held and plain.demand:
-                request, place = rng.randrange(len(plain.demand)), rng.randrange(len(plain.held))
-                number = list(plain.held)[place]
-                asked = (lambda: plain.serve_held(request, number)), (lambda: real.serve_held([request], [place]))
-            else:
-                route = some_route(plain, rng)
-                request = rng.randrange(len(plain.demand)) if plain.demand else 0
-                if plain.queue and rng.random() < 0.8:
-                    request = rng.choice(plain.queue)
-                    if rng.random() < 0.7:
-                        found = twin.stored_routes(plain, *plain.demand[request][:2])
-                        route = rng.choice(found) if found else route
-                bounds = [0, len(route)]
-                if kind < 0.7 and plain.demand:
-                    asked = (
-                        (lambda: plain.serve(request, route)),
-                        (lambda: bool(real.serve([request], route, bounds)[0])),
-                    )
-                else:
-                    asked = (
-                        (lambda: plain.preposition(route)),
-                        (lambda: bool(real.preposition([0], route, bounds)[0])),
-                    )
-            outcome = []
-            for ask, error in zip(asked, (Refused, RefusedDecision)):
-                try:
-                    outcome.append(ask())
-                except error:
-                    outcome.append("refused")
-            assert outcome[0] == outcome[1]
-            refused += outcome[0] == "refused"
+            one, other = some_decision(plain, real, rng)
+            outcome = outcome_of(one, Refused)
+            assert outcome == outcome_of(other, RefusedDecision)
+            refused += outcome == "refused"
         plain.finish()
         real.finish()
     same(rows(real), plain.events)
     conserved(real)
     return refused
+
+
+def some_decision(plain, real, rng):
+    """The same decision for the twin and for the engine."""
+    asking, kind = len(plain.demand), rng.random()
+    if kind < 0.2 and plain.held and asking:
+        request, place = rng.randrange(asking), rng.randrange(len(plain.held))
+        return (plain.serve_held, request, list(plain.held)[place]), (real.serve_held, [request], [place])
+    route, request = some_route(plain, rng), rng.randrange(asking) if asking else 0
+    if plain.queue and rng.random() < 0.8:
+        request = rng.choice(plain.queue)
+        found = twin.stored_routes(plain, *plain.demand[request][:2])
+        route = rng.choice(found) if found and rng.random() < 0.7 else route
+    if kind < 0.7 and asking:
+        return (plain.serve, request, route), (real.serve, [request], route, [0, len(route)])
+    return (plain.preposition, route), (real.preposition, [0], route, [0, len(route)])
+
+
+def outcome_of(call, error):
+    try:
+        done = call[0](*call[1:])
+    except error:
+        return "refused"
+    return None if done is None else bool(done if isinstance(done, bool) else done[0])
 
 
 def some_route(plain, rng):
@@ -194,7 +190,7 @@ def test_nothing_of_a_wrong_call_is_done():
         lambda: simulator.serve_held([-1], [0]),
     ):
         before = simulator.state.counts.copy()
-        with pytest.raises(RefusedDecision, match="slot 0|expected"):
+        with pytest.raises(RefusedDecision, match=r"slot 0|expected"):
             call()
         np.testing.assert_array_equal(before, simulator.state.counts)
 

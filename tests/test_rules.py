@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import slot_twin as twin
 from slot_twin import Twin, random_case
-from test_engine import SLOTS, conserved, rows, same, simulator_of
+from test_engine import SLOTS, conserved, physics_of, rows, same, simulator_of
 
 from qnroute.simulation import rules
+from qnroute.simulation.events import with_room
 from qnroute.simulation.search import workspace_of
 
 
@@ -16,12 +17,10 @@ def advanced(case, rule, *, plan=None, chances=None):
     simulator = simulator_of(case)
     work = workspace_of(simulator.world)
     while simulator.slot < SLOTS:
-        from qnroute.simulation.events import with_room
-
         simulator.log = with_room(simulator.log, simulator.most_events)
         rules.advance(
-            simulator.world, simulator.state, SLOTS, rule, plan or rules.no_plan(), chances or rules.no_chances(1), work,
-            simulator.log, simulator.most_events,
+            simulator.world, simulator.state, SLOTS, rule, plan or rules.no_plan(), chances or rules.no_chances(1),
+            work, simulator.log, simulator.most_events,
         )  # fmt: skip
     conserved(simulator)
     return simulator
@@ -58,8 +57,6 @@ def test_pre_positioning_is_algorithm_2():
 
         twin.run(plain, policy, SLOTS)
         low, high = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-        from test_engine import physics_of
-
         chances = rules.Chances(
             np.array([0, len(pairs)]), low.copy(), high.copy(), table, threshold, most_new,
             float(physics_of(case).quality(least)),

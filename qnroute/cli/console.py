@@ -91,6 +91,27 @@ def doing(what: str) -> Iterator[Callable[[str], None] | None]:
         yield lambda step: status.update(escape(f"{what}: {step}"))
 
 
+@contextlib.contextmanager
+def share_done(what: str) -> Iterator[Callable[[str, float], None] | None]:
+    """A bar on standard error, where that is a terminal, that says what is being done and how much is done."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:.0f} %"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=1.0)
+        yield lambda step, share: bar.update(task, completed=share, description=escape(f"{what}: {step}"))
+
+
 def number(value: float | None, digits: int = 6) -> str:
     """A number in few characters, a dash where there is none."""
     return "-" if value is None else f"{value:.{digits}g}"

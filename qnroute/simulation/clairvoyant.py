@@ -19,6 +19,7 @@ import numpy as np
 
 from qnroute.errors import SolverError
 from qnroute.settings import Settings
+from qnroute.simulation.frontier import labels_of, offers_of
 from qnroute.simulation.hindsight import Columns, Prices, priced, successes
 from qnroute.simulation.physics import Physics
 from qnroute.simulation.world import Run, world_of
@@ -74,10 +75,11 @@ def clairvoyant(
     world = world_of([run], physics or Physics(), held=held)
     count, born = successes(world, 0, slots)
     worth = np.ones(len(run.demand)) if worth is None else np.asarray(worth, dtype=np.float64)
+    room = offers_of(world), labels_of(world)
     program = _Program(world, len(born), worth, slots)
     bound, value = float(worth.sum()), 0.0
     while not settings.stopped:
-        columns, gain = priced(world, 0, slots, count, born, worth, program.prices, _SLIGHT)
+        columns, gain = priced(world, 0, slots, count, born, worth, program.prices, _SLIGHT, *room)
         bound = min(bound, program.value + float(gain.sum()))
         value = max(value, program.value)
         if not len(columns.request) or bound - value <= gap * bound:

@@ -1,7 +1,7 @@
 """What a clairvoyant may use, compiled: the successes that luck grants, and the best route for each request and slot.
 
-A channel left alone brings a pair at each slot in which its luck succeeds; whoever may also give pairs up at will has at
-slot u the newest of them, as long as it was not used. So a route in slot u needs the newest pair of each of its links.
+A channel left alone brings a pair at each slot in which its luck succeeds; whoever may also give pairs up at will has
+at slot u the newest of them, as long as it was not used. So a route in slot u needs the newest pair of each of its links.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from qnroute.simulation.frontier import cheapest
 from qnroute.simulation.luck import GENERATE, SWAP, key, uniform
 
 _ROOM = 256
@@ -60,78 +61,74 @@ def successes(w, run, slots):
 
 
 @njit(cache=True)
-def priced(w, run, slots, count, born, worth, prices, slight):
+def priced(w, run, slots, count, born, worth, prices, slight, offers, labels):
     """For every request and slot the route of largest reduced cost, where that exceeds `slight`.
 
     Before its arrival, pairs that a route uses are held for the request: they lose quality once per slot, and take a
     place. Returns the columns, and the largest reduced cost of each request (at least 0).
     """
-    first, channels = w.requests[run], w.channels[run]
-    total = w.requests[run + 1] - first
-    gain = np.zeros(total)
-    newest = np.full(w.channels[run + 1] - channels, -1, dtype=np.int64)
-    at = count[:-1].copy()
-    requests, at_slots, lengths, pairs = _row(), _row(), _row(), _row()
-    made, filled, low = 0, 0, 0
-    lifetime, work, perfect = w.law.lifetime, _labels(), bool((w.swap[w.nodes[run] : w.nodes[run + 1]] >= 1.0).all())
-    head, route = np.full(len(w.memory), -1, dtype=np.int64), np.empty(len(w.memory) + 1, dtype=np.int64)
+    first, total = w.requests[run], w.requests[run + 1] - w.requests[run]
+    gain, low = np.zeros(total), 0
+    newest = np.full(w.channels[run + 1] - w.channels[run], -1, dtype=np.int64)
+    at, perfect = count[:-1].copy(), bool((w.swap[w.nodes[run] : w.nodes[run + 1]] >= 1.0).all())
+    request, when, until, pair = _row(), _row(), _row(), _row()
+    made = filled = 0
     for slot in range(slots):
-        for channel in range(len(newest)):
-            while at[channel] < count[channel + 1] and born[at[channel]] <= slot:
-                newest[channel] = at[channel]
-                at[channel] += 1
+        _offer(w, run, slot, count, born, newest, at, prices.pair, offers)
         while low < total and w.deadline[first + low] < slot:
             low += 1
-        swaps = key(w.seeds[run], SWAP, slot)
         for k in range(low, total):
-            request = first + k
-            ahead = w.arrival[request] - slot
-            if ahead > lifetime or (ahead > 0 and w.held == 0):
+            ahead = w.arrival[first + k] - slot
+            if ahead > w.law.lifetime or (ahead > 0 and w.held == 0):
                 break
-            if w.deadline[request] < slot or w.arrival[request] >= slots:
+            if w.deadline[first + k] < slot or w.arrival[first + k] >= slots:
                 continue
-            most, need = worth[k] - prices.request[k], w.need[request] * _ROUNDED
+            most, need = worth[k] - prices.request[k], w.need[first + k] * _ROUNDED
             if ahead > 0:
-                most -= prices.place[w.arrival[request]] - prices.place[slot]
-                need = max(need, w.law.least) / w.law.decays[ahead]
-            source, target = w.source[request], w.target[request]
-            for turn in range(2):
-                if turn == 1:  # a pair to hold is made from the lower end: its swaps may meet other luck
+                most -= prices.place[w.arrival[first + k]] - prices.place[slot]
+                need = max(need, w.law.least * _ROUNDED) / w.law.decays[ahead]
+            for turn in range(2):  # from source to target; then the other way round, as pairs to hold may be made
+                source, target = w.source[first + k], w.target[first + k]
+                if turn == 1:
                     source, target = target, source
                 if (turn == 1 or ahead > 0) and (w.held == 0 or source > target):
                     continue
                 if turn == 1 and ahead <= 0 and perfect:  # no better than at once
                     continue
                 least = max(need, w.law.least * _ROUNDED) if turn == 1 else need
-                length, cost, work = _cheapest(
-                    w,
-                    run,
-                    slot,
-                    source,
-                    target,
-                    least,
-                    most - slight,
-                    newest,
-                    born,
-                    prices.pair,
-                    swaps,
-                    head,
-                    work,
-                    route,
-                )
+                length, cost, _, labels = cheapest(w, source, target, least, most - slight, offers, labels)
                 if length == 0:
                     continue
                 gain[k] = max(gain[k], most - cost)
-                if made + 1 >= len(requests):
-                    requests, at_slots, lengths = _longer(requests), _longer(at_slots), _longer(lengths)
-                while filled + length >= len(pairs):
-                    pairs = _longer(pairs)
-                pairs[filled : filled + length] = route[:length]
+                if made + 1 >= len(request):
+                    request, when, until = _longer(request), _longer(when), _longer(until)
+                while filled + length >= len(pair):
+                    pair = _longer(pair)
+                for i in range(length):
+                    pair[filled + i] = newest[labels.route[i] - w.channels[run]]
                 filled += length
-                requests[made], at_slots[made] = k, slot
+                request[made], when[made] = k, slot
                 made += 1
-                lengths[made] = filled
-    return Columns(requests[:made], at_slots[:made], lengths[: made + 1], pairs[:filled]), gain
+                until[made] = filled
+    return Columns(request[:made], when[:made], until[: made + 1], pair[:filled]), gain
+
+
+@njit(cache=True)
+def _offer(w, run, slot, count, born, newest, at, price, offers):
+    """What the newest pairs are worth in a slot, and where their swaps will succeed."""
+    swaps, start = key(w.seeds[run], SWAP, slot), w.channels[run]
+    for i in range(len(newest)):
+        channel, e = start + i, w.link[start + i]
+        while at[i] < count[i + 1] and born[at[i]] <= slot:
+            newest[i] = at[i]
+            at[i] += 1
+        offers.quality[channel] = 0.0
+        if newest[i] < 0 or slot - born[newest[i]] > max(w.law.last[e], 0):
+            continue
+        offers.quality[channel] = w.law.scale[e] * w.law.decays[slot - born[newest[i]]] + w.law.shift
+        offers.price[channel] = price[newest[i]]
+        luck = uniform(swaps, e - w.links[run], channel - w.first[e])
+        offers.passing[channel, 0], offers.passing[channel, 1] = luck < w.swap[w.tail[e]], luck < w.swap[w.head[e]]
 
 
 @njit(cache=True)
@@ -142,81 +139,3 @@ def _row():
 @njit(cache=True)
 def _longer(values):
     return np.concatenate((values, values))
-
-
-@njit(cache=True)
-def _labels():
-    """Labels: node, channel, label before, next label of the node; cost and quality."""
-    return np.zeros((4, _ROOM), dtype=np.int64), np.zeros((2, _ROOM))
-
-
-@njit(cache=True)
-def _cheapest(w, run, slot, source, target, need, most, newest, born, price, swaps, head, work, route):
-    """The cheapest route by newest pairs that keeps a quality and costs less than `most`: its length and cost.
-
-    Labels of a node are kept while none is both cheaper and of higher quality. Prices are at least 0 and qualities at
-    most 1, so the best route is simple.
-    """
-    numbers, values = work
-    numbers[0, 0], numbers[1, 0], numbers[2, 0], numbers[3, 0] = source, -1, -1, -1
-    values[0, 0], values[1, 0] = 0.0, 1.0
-    head[source] = 0
-    made, at, best, links, channels = 1, 0, -1, w.links[run], w.channels[run]
-    while at < made:
-        node, cost, quality = numbers[0, at], values[0, at], values[1, at]
-        dead = numbers[2, at] == -2 or node == target or cost >= most
-        at += 1
-        if dead:
-            continue
-        for i in range(w.indptr[node], w.indptr[node + 1]):
-            e, there = w.via[i], w.neighbour[i]
-            for channel in range(w.first[e], w.first[e + 1]):
-                pair = newest[channel - channels]
-                if pair < 0 or slot - born[pair] > max(w.law.last[e], 0):
-                    continue
-                reached = quality * (w.law.scale[e] * w.law.decays[slot - born[pair]] + w.law.shift)
-                paid = cost + price[pair]
-                if reached < need or paid >= most:
-                    continue
-                if there != target and w.swap[there] < 1.0:
-                    if uniform(swaps, e - links, channel - w.first[e]) >= w.swap[there]:
-                        continue
-                other, before, worse = head[there], -1, False
-                while other >= 0:
-                    after = numbers[3, other]
-                    if values[0, other] <= paid and values[1, other] >= reached:
-                        worse = True
-                        break
-                    if values[0, other] >= paid and values[1, other] <= reached:
-                        numbers[2, other] = -2 if other >= at else numbers[2, other]
-                        if before < 0:
-                            head[there] = after
-                        else:
-                            numbers[3, before] = after
-                    else:
-                        before = other
-                    other = after
-                if worse:
-                    continue
-                if made == numbers.shape[1]:
-                    numbers, values = (
-                        np.concatenate((numbers, numbers), axis=1),
-                        np.concatenate((values, values), axis=1),
-                    )
-                numbers[0, made], numbers[1, made], numbers[2, made] = there, channel, at - 1
-                numbers[3, made] = head[there]
-                values[0, made], values[1, made] = paid, reached
-                head[there] = made
-                if there == target:
-                    most, best = paid, made
-                made += 1
-    for label in range(made):
-        head[numbers[0, label]] = -1
-    length, cost = 0, 0.0
-    if best >= 0:
-        cost, at = values[0, best], best
-        while numbers[1, at] >= 0:
-            route[length] = newest[numbers[1, at] - channels]
-            length += 1
-            at = numbers[2, at]
-    return length, cost, (numbers, values)

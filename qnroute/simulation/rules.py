@@ -68,12 +68,12 @@ def decide(w, s, run, rule, plan, chances, work, log):
         _preposition(w, s, run, chances, work, log)
     if s.queued[run] == 0:
         return
-    order = _order(w, s, run)
+    order = in_order(w, s, run)
     if rule == GREEDY:
         _shortest_first(w, s, run, order, work, log)
         return
     for k in order:
-        place = _held_for(w, s, run, k)
+        place = held_for(w, s, run, k)
         if place >= 0:
             use_held(w, s, run, k, place, log)
             continue
@@ -88,7 +88,7 @@ def decide(w, s, run, rule, plan, chances, work, log):
 
 
 @njit(cache=True)
-def _order(w, s, run):
+def in_order(w, s, run):
     """The queue, heaviest first, otherwise as it stands."""
     start, size = w.requests[run], s.queued[run]
     order = s.queue[start : start + size].copy()
@@ -102,7 +102,7 @@ def _order(w, s, run):
 
 
 @njit(cache=True)
-def _held_for(w, s, run, request):
+def held_for(w, s, run, request):
     """The place of the held pair between the ends of a request that keeps its floor with the least to spare, or -1."""
     low, high = min(w.source[request], w.target[request]), max(w.source[request], w.target[request])
     found, least = -1, np.inf

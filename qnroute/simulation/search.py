@@ -99,7 +99,7 @@ def _twice(values):
 @njit(cache=True)
 def highest_quality(w, s, run, source, target, need, work):
     """The route of highest quality, of equals the one of fewest links, if it reaches `need`; as `fewest_links`."""
-    best, label, slot, queue, waiting = work.best, work.label, s.slot[0], work.queue, work.waiting
+    best, slot, queue, waiting = work.best, s.slot[0], work.queue, work.waiting
     room, links, via = len(queue), work.parent, work.channel
     first = w.nodes[run]
     for node in range(first, w.nodes[run + 1]):

@@ -179,7 +179,7 @@ def route_quality(w, s, route, length):
 
 @njit(cache=True)
 def use_route(w, s, run, request, route, length, quality, log):
-    """Use up a route's pairs, for a request or, with request -1, for a pair to hold; says whether all swaps succeeded."""
+    """Use up a route's pairs, for a request or (-1) for a pair to hold; says whether all swaps succeeded."""
     slot, base = s.slot[0], w.links[run]
     here, failed, node = key(w.seeds[run], SWAP, slot), -1, -1
     low, high = ends(w, route, length)
@@ -212,7 +212,7 @@ def use_route(w, s, run, request, route, length, quality, log):
         return True
     place = run * w.held + s.holding[run]
     s.low[place], s.high[place], s.quality[place], s.made[place] = low, high, quality, slot
-    s.number[place] = s.counts[run, world.HELD]
+    s.number[place], s.spent[place] = s.counts[run, world.HELD], length
     s.qubits[low] += 1
     s.qubits[high] += 1
     s.holding[run] += 1
@@ -226,7 +226,8 @@ def use_held(w, s, run, request, place, log):
     """Serve a request by the held pair in a place."""
     slot = s.slot[0]
     fidelity = end_fidelity(w, s.quality[place] * w.law.decays[slot - s.made[place]])
-    s.served[request], s.fidelity[request], s.hops[request] = slot, fidelity, 0
+    s.served[request], s.fidelity[request], s.hops[request] = slot, fidelity, s.spent[place]
+    s.by_held[request] = True
     s.counts[run, world.HELD_USED] += 1
     latency = slot - w.arrival[request]
     note(log, run, slot, events.SERVED_HELD, request - w.requests[run], latency, s.number[place], fidelity)
@@ -241,7 +242,7 @@ def drop_held(w, s, run, place):
     last = run * w.held + s.holding[run] - 1
     for i in range(place, last):
         s.low[i], s.high[i], s.quality[i] = s.low[i + 1], s.high[i + 1], s.quality[i + 1]
-        s.made[i], s.number[i] = s.made[i + 1], s.number[i + 1]
+        s.made[i], s.number[i], s.spent[i] = s.made[i + 1], s.number[i + 1], s.spent[i + 1]
     s.holding[run] -= 1
 
 

@@ -73,12 +73,14 @@ class State(NamedTuple):
     due: np.ndarray  # (R,) int64, the next request to arrive
     served: np.ndarray  # (Q,) int64, slot or -1
     fidelity: np.ndarray  # (Q,) float64, NaN until served
-    hops: np.ndarray  # (Q,) int64, pairs used; 0 of a pre-positioned pair
+    hops: np.ndarray  # (Q,) int64, stored pairs that went into what served it
+    by_held: np.ndarray  # (Q,) bool, whether a held pair served it
     low: np.ndarray  # (R K,) int64, ends of held pairs
     high: np.ndarray
     quality: np.ndarray  # (R K,) float64 when made
     made: np.ndarray  # (R K,) int64, slot
     number: np.ndarray  # (R K,) int64
+    spent: np.ndarray  # (R K,) int64, stored pairs that went into it
     holding: np.ndarray  # (R,) int64
     counts: np.ndarray  # (R, len(COUNTS)) int64
     per_link: np.ndarray  # (L, 3) int64: attempts, pairs made, pairs used
@@ -155,11 +157,13 @@ def state_of(world: World) -> State:
         served=whole(requests, -1),
         fidelity=np.full(requests, np.nan),
         hops=whole(requests),
+        by_held=np.zeros(requests, dtype=bool),
         low=whole(places, -1),
         high=whole(places, -1),
         quality=np.zeros(places),
         made=whole(places, -1),
         number=whole(places, -1),
+        spent=whole(places),
         holding=whole(runs),
         counts=whole((runs, len(COUNTS))),
         per_link=whole((len(world.tail), 3)),

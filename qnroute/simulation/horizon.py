@@ -1,0 +1,242 @@
+"""What a stored pair is worth to the slots ahead, and what to do about it: the compiled part of `lookahead`.
+
+Demand ahead is a fluid: requests that wait and requests that are forecast use the pairs of a link at some rate, which
+depends on the age of the pair because floors do. Then each link is a small decision process of its own, with the age of
+its pair (or no pair) as state; going back from the end of the horizon, a pair is used, kept or given up. Its price is
+what the link loses by having no pair now: high for a fresh pair, below zero for a stale one, which only keeps the link
+from making another.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from qnroute.simulation.frontier import cheapest
+from qnroute.simulation.rules import held_for, in_order
+from qnroute.simulation.slot import begin, finish, pair_quality, use_held, use_route
+
+_MOST_USED = 0.9  # share of a link's pairs that demand takes in a slot
+_LEAST = 1e-9  # price of a pair that is worth nothing: of two routes for nothing, the shorter
+
+
+class Demands(NamedTuple):
+    """What is known beforehand of the pairs of nodes that ask, for all runs; A ages, F floors."""
+
+    first: np.ndarray  # (R + 1,) int64: the pairs of each run
+    key: np.ndarray  # (P,) int64, ascending in each run: lower node * N + higher node
+    rate: np.ndarray  # (slots, P) float32: arrivals per slot, mean over the horizon
+    ahead: np.ndarray  # (slots, P, H) float32: arrivals expected 1, 2, ... slots ahead
+    floors: np.ndarray  # (F,) float64, ascending: qualities that requests ask for, each as often
+    uses: np.ndarray  # (P + 1,) int64: where each pair's links are
+    link: np.ndarray  # links on any candidate route of the pair
+    use: np.ndarray  # (.., F + 1, A): how often a request that waits uses a pair of that age in a slot; first the mean
+    gain: np.ndarray  # (.., F + 1, A): the same, in requests served: a route of L links serves 1/L by each
+    nominal: np.ndarray  # (L,) float64: success probability of links as known
+
+
+class Tuning(NamedTuple):
+    """What the program is told."""
+
+    waiting: float  # slots for which a forecast request counts as waiting
+    urgency: float  # how often a request that waits counts
+    place: float  # price of a place for a held pair
+    trust: float  # how much of the forecast use of a held pair counts
+    longest: int  # links of a pair to hold
+
+
+@njit(cache=True)
+def advance_by_prices(w, s, until, demands, tuning, prices, offers, labels, log, room):
+    """Let all runs go on up to slot `until`, or to where the log has less than `room` rows left."""
+    while s.slot[0] < until:
+        if len(log.rows) and len(log.rows) - log.length[0] < room:
+            return
+        for run in range(len(w.seeds)):
+            begin(w, s, run, log)
+            look_ahead(w, s, run, demands, tuning, prices, offers, labels, log)
+            finish(w, s, run, log)
+        s.slot[0] += 1
+
+
+@njit(cache=True)
+def look_ahead(w, s, run, demands, tuning, prices, offers, labels, log):
+    """Serve and pre-position in this slot, by prices that come from the slots ahead."""
+    order = in_order(w, s, run)
+    price_links(w, s, run, order, demands, tuning, prices)
+    slot = s.slot[0]
+    for channel in range(w.channels[run], w.channels[run + 1]):
+        offers.quality[channel] = 0.0
+        if s.birth[channel] >= 0:
+            offers.quality[channel] = pair_quality(w, s, channel, slot)
+            offers.price[channel] = max(prices[w.link[channel], slot - s.birth[channel]], 0.0) + _LEAST
+    for k in order:
+        place = held_for(w, s, run, k)
+        if place >= 0:
+            use_held(w, s, run, k, place, log)
+            continue
+        length, _, quality, labels = cheapest(w, w.source[k], w.target[k], w.need[k], w.weight[k], offers, labels)
+        if length:
+            use_route(w, s, run, k, labels.route, length, quality, log)
+            for i in range(length):
+                offers.quality[labels.route[i]] = 0.0
+    while s.holding[run] < w.held:
+        length, quality = _worth_holding(w, s, run, demands, tuning, prices, offers, labels.route)
+        if length == 0:
+            return
+        use_route(w, s, run, -1, labels.route, length, quality, log)
+        for i in range(length):
+            offers.quality[labels.route[i]] = 0.0
+
+
+# --- prices ---
+
+
+@njit(cache=True)
+def price_links(w, s, run, queue, demands, tuning, prices):
+    """Prices of pairs by link and age, from requests that wait and requests that are forecast."""
+    start, end, ages = w.links[run], w.links[run + 1], prices.shape[1]
+    use, gain = np.zeros((end - start, ages)), np.zeros((end - start, ages))
+    slot, horizon = min(s.slot[0], len(demands.rate) - 1), demands.ahead.shape[2]
+    for j in range(demands.first[run], demands.first[run + 1]):
+        _add(use, gain, demands, j, 0, start, demands.rate[slot, j] * tuning.waiting)
+    for k in queue:
+        j = pair_number(w, run, demands, w.source[k], w.target[k])
+        if j >= 0:
+            level = min(np.searchsorted(demands.floors, w.need[k]), len(demands.floors) - 1)
+            left = min((w.deadline[k] - s.slot[0]) / horizon, 1.0)
+            _add(use, gain, demands, j, 1 + level, start, tuning.urgency * left)
+    after, now = np.empty(ages + 1), np.empty(ages + 1)
+    for e in range(start, end):
+        _go_back(demands.nominal[e], use[e - start], gain[e - start], horizon, tuning.place, after, now, prices[e])
+
+
+@njit(cache=True)
+def _add(use, gain, demands, pair, level, start, weight):
+    """Add what `weight` requests of a pair of nodes use."""
+    if weight <= 0.0:
+        return
+    for i in range(demands.uses[pair], demands.uses[pair + 1]):
+        e = demands.link[i] - start
+        for age in range(use.shape[1]):
+            use[e, age] += weight * demands.use[i, level, age]
+            gain[e, age] += weight * demands.gain[i, level, age]
+
+
+@njit(cache=True)
+def pair_number(w, run, demands, u, v):
+    """The number of the pair of two nodes among those that are known to ask; -1 if they are not."""
+    key = min(u, v) * len(w.memory) + max(u, v)
+    low, high = demands.first[run], demands.first[run + 1]
+    at = low + np.searchsorted(demands.key[low:high], key)
+    return at if at < high and demands.key[at] == key else -1
+
+
+@njit(cache=True)
+def _go_back(p, use, gain, horizon, place, after, now, price):
+    """Backward recursion of one link: `price` of a pair of each age, at the end of the present slot.
+
+    A pair of age a is used with probability u(a), which brings g(a) and frees the channel; else it is kept or, for the
+    price of a place, given up. A free channel has a fresh pair in the next slot with probability p.
+    """
+    ages = len(use)
+    after[:] = 0.0
+    free = 0.0
+    for _ in range(horizon):
+        again = p * after[0] + (1.0 - p) * free
+        after[ages] = again  # too old: it goes before the channel tries
+        for age in range(ages):
+            used, brought = use[age], gain[age]
+            if used > _MOST_USED:
+                brought *= _MOST_USED / used
+                used = _MOST_USED
+            now[age] = brought + used * again + (1.0 - used) * max(after[age + 1], again - place)
+        after[:ages] = now[:ages]
+        free = again
+    again = p * after[0] + (1.0 - p) * free
+    after[ages] = again
+    for age in range(ages):
+        price[age] = after[age + 1] - again
+
+
+# --- pairs to hold ---
+
+
+@njit(cache=True)
+def _worth_holding(w, s, run, demands, tuning, prices, offers, route):
+    """The route whose pairs are worth more held than stored: what it frees, and what its ends may ask for.
+
+    Looks at all routes of at most `longest` links; gives the length (0: none is worth its place) and the quality.
+    """
+    longest, slot = tuning.longest, s.slot[0]
+    node, edge = np.empty(longest + 1, dtype=np.int64), np.empty(longest + 1, dtype=np.int64)
+    quality, paid = np.ones(longest + 1), np.zeros(longest + 1)
+    taken = np.empty(longest + 1, dtype=np.int64)
+    best, found, reached = 0.0, 0, 0.0
+    for source in range(w.nodes[run], w.nodes[run + 1]):
+        depth, node[0], edge[0] = 0, source, w.indptr[source]
+        while depth >= 0:
+            if depth == longest or edge[depth] == w.indptr[node[depth] + 1]:
+                depth -= 1
+                continue
+            e, there = w.via[edge[depth]], w.neighbour[edge[depth]]
+            edge[depth] += 1
+            channel = _stalest(w, s, e, offers)
+            if channel < 0 or _among(node, depth, there):
+                continue
+            now = quality[depth] * offers.quality[channel]
+            if now < w.law.least:
+                continue
+            price = paid[depth] + prices[e, slot - s.birth[channel]]
+            taken[depth] = channel
+            if source < there:
+                worth = -tuning.place - price
+                if tuning.trust > 0.0 and worth > best - 1.0:
+                    worth += tuning.trust * _forecast_use(w, s, run, demands, source, there, now)
+                if worth > best:
+                    best, found, reached = worth, depth + 1, now
+                    for i in range(depth + 1):
+                        route[i] = taken[i]
+            depth += 1
+            node[depth], edge[depth], quality[depth], paid[depth] = there, w.indptr[there], now, price
+    return found, reached
+
+
+@njit(cache=True)
+def _stalest(w, s, link, offers):
+    """The channel of a link whose pair is oldest, of those still on offer; -1 where there is none."""
+    found = -1
+    for channel in range(w.first[link], w.first[link + 1]):
+        if offers.quality[channel] > 0.0 and (found < 0 or s.birth[channel] < s.birth[found]):
+            found = channel
+    return found
+
+
+@njit(cache=True)
+def _among(node, depth, there):
+    for i in range(depth + 1):
+        if node[i] == there:
+            return True
+    return False
+
+
+@njit(cache=True)
+def _forecast_use(w, s, run, demands, low, high, quality):
+    """The chance that a held pair of that quality serves a forecast request before it is too old."""
+    j = pair_number(w, run, demands, low, high)
+    if j < 0:
+        return 0.0
+    for place in range(run * w.held, run * w.held + s.holding[run]):
+        if s.low[place] == low and s.high[place] == high:
+            return 0.0
+    ahead, chance, left = demands.ahead[min(s.slot[0], len(demands.ahead) - 1), j], 0.0, 1.0
+    for step in range(min(len(ahead), w.law.lifetime)):
+        then = quality * w.law.decays[step + 1]
+        if then < w.law.least:
+            break
+        kept = np.searchsorted(demands.floors, then, side="right") / len(demands.floors)
+        used = (1.0 - np.exp(-ahead[step])) * kept
+        chance += left * used
+        left *= 1.0 - used
+    return chance

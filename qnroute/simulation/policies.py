@@ -1,0 +1,181 @@
+"""The policies by name: what they do, what they may be told, and where they are; others register by entry point.
+
+A text such as ``spep:predictor=lstm,threshold=0.2`` names a policy and its options. Other packages register policies
+through the entry-point group ``qnroute.policies``: each entry is a `PolicyKind`, its `make` a function that gives an
+object with `start` and `act` as `qnroute.simulation.policy.Policy` has them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from qnroute.errors import ProblemError
+from qnroute.fields import brief, chosen
+from qnroute.method import Option
+from qnroute.recipes import options_of
+from qnroute.simulation.policy import Policy
+
+GROUP = "qnroute.policies"
+PREDICTED = ("frequency", "arima", "lstm", "lstm-clock", "logistic", "last-value", "seasonal", "mean", "oracle")
+
+
+@dataclass(frozen=True)
+class PolicyKind:
+    """A policy by name.
+
+    Parameters
+    ----------
+    make
+        ``f(**options) -> Policy``, or where it is: ``"package.module:function"``.
+    """
+
+    name: str
+    description: str
+    make: str | Callable[..., Policy]
+    options: tuple[Option, ...] = ()
+
+    def made(self, given: Mapping[str, Any]) -> Policy:
+        """The policy with these options; faults name the policy and the option."""
+        known = {option.name: option for option in self.options}
+        faults, values = [], {option.name: option.default for option in self.options}
+        for name, value in given.items():
+            if name not in known:
+                there = f"it has {', '.join(known)}" if known else "it has none"
+                faults.append(f"policy {self.name} has no option {brief(name)}; {there}")
+                continue
+            try:
+                values[name] = known[name].parse(value)
+            except ProblemError as error:
+                faults += [f"policy {self.name}: {fault}" for fault in error.faults]
+        if faults:
+            raise ProblemError(faults)
+        make = self.make
+        if isinstance(make, str):
+            module, _, name = make.partition(":")
+            make = getattr(importlib.import_module(module), name)
+        return make(**values)
+
+
+_PREDICTOR = Option("predictor", str, "frequency", "what forecasts demand", choices=PREDICTED)
+_WINDOW = Option("window", int, 15, "slots ahead that are predicted", 1, 1000)
+
+BUILT_IN = (
+    PolicyKind(
+        "reactive",
+        "each request by the route of fewest links, over the pairs stored, that keeps its floor",
+        "qnroute.simulation.ruled:reactive",
+    ),
+    PolicyKind(
+        "shortest-path",
+        "each request by one fixed route of fewest links, as soon as all its links hold pairs",
+        "qnroute.simulation.ruled:shortest_path",
+    ),
+    PolicyKind(
+        "highest-fidelity",
+        "each request by the route of highest fidelity over the pairs stored",
+        "qnroute.simulation.ruled:highest_fidelity",
+    ),
+    PolicyKind(
+        "greedy",
+        "again and again the request whose weight over the root of its route's links is highest",
+        "qnroute.simulation.ruled:greedy",
+    ),
+    PolicyKind(
+        "static",
+        "each request by the first of its likeliest routes, fixed beforehand, that is stored",
+        "qnroute.simulation.ruled:static",
+        (Option("candidates", int, 5, "routes of each pair of nodes", 1, 1000),),
+    ),
+    PolicyKind(
+        "exact",
+        "the allocation of each slot over the pairs stored, solved to proof",
+        "qnroute.simulation.exact:Exact",
+    ),
+    PolicyKind(
+        "spep",
+        "paper C: pairs held for demand that a predictor expects, then as reactive (or shortest-path)",
+        "qnroute.simulation.policies:_spep",
+        (
+            _PREDICTOR,
+            _WINDOW,
+            Option("threshold", float, 0.1, "chance above which a pair of nodes is a candidate", 0.0, 1.0),
+            Option("within", str, "window", "chance in the window, or in its best slot", choices=("window", "slot")),
+            Option("most_new", int, 2, "new held pairs per slot", 1, 1000),
+            Option("min_fidelity", float, 0.6, "that a new held pair must have", 0.0, 1.0),
+            Option("base", str, "reactive", "what serves the rest", choices=("reactive", "shortest-path")),
+        ),
+    ),
+    PolicyKind(
+        "lookahead",
+        "receding horizon: pairs priced by demand that waits and is forecast; serves and pre-positions by the prices",
+        "qnroute.simulation.policies:_lookahead",
+        (
+            _PREDICTOR,
+            Option("horizon", int, 15, "slots ahead", 1, 1000),
+            Option("waiting", float, 2.0, "slots for which a forecast request counts as waiting", 0.0, 1e6),
+            Option("urgency", float, 1.0, "how often a request that waits counts", 0.0, 1e6),
+            Option("place", float, 0.02, "price of a place for a held pair, in requests", 0.0, 1e6),
+            Option("trust", float, 0.5, "how much of a held pair's forecast use counts", 0.0, 1.0),
+            Option("longest", int, 4, "links of a pair to hold", 1, 20),
+            Option("candidates", int, 6, "routes of each pair of nodes on which demand falls", 1, 1000),
+        ),
+    ),
+)  # fmt: skip
+
+
+def policies() -> dict[str, PolicyKind]:
+    """All policies by name; a registered one that cannot be loaded says so in its description."""
+    found = {kind.name: kind for kind in BUILT_IN}
+    for entry in importlib.metadata.entry_points(group=GROUP):
+        try:
+            kind = entry.load()
+            if not isinstance(kind, PolicyKind):
+                raise TypeError(f"{entry.value} is not a qnroute PolicyKind")
+        except Exception as error:  # a broken extension must not take the others with it
+            kind = PolicyKind(entry.name, f"not available: {error}", _unavailable(entry.name, str(error)))
+        found.setdefault(kind.name, kind)
+    return found
+
+
+def policy(text: str, **options: Any) -> Policy:
+    """The policy that a text ``NAME`` or ``NAME:KEY=VALUE,...`` asks for.
+
+    Raises
+    ------
+    ProblemError
+        No such policy; an option that is unknown, given twice or out of range.
+    """
+    name, _, rest = text.partition(":")
+    kind = chosen("policy", name, policies())
+    try:
+        given = options_of(rest)
+    except ProblemError as error:
+        raise error.at(f"policy {name}") from None
+    if twice := [key for key in given if key in options]:
+        raise ProblemError([f"policy {name}: {key} is given twice" for key in twice])
+    return kind.made({**given, **options})
+
+
+def _unavailable(name: str, why: str) -> Callable[..., Policy]:
+    def make(**options: Any) -> Policy:
+        raise ProblemError(f"policy {name} is not available: {why}")
+
+    return make
+
+
+def _spep(*, predictor: str, base: str, **rest: Any) -> Policy:
+    from qnroute.learning.predictors import predictor as predictor_of
+    from qnroute.simulation.ruled import Prepositioning, spep
+
+    return spep(predictor_of(predictor), base=base, prepositioning=Prepositioning(**rest))
+
+
+def _lookahead(*, predictor: str, **rest: Any) -> Policy:
+    from qnroute.learning.predictors import predictor as predictor_of
+    from qnroute.simulation.lookahead import LookAhead
+
+    return LookAhead(predictor_of(predictor), **rest)

@@ -1,0 +1,138 @@
+"""Event files: all that happened in one run, with what is needed to repeat it; and the repetition, which checks it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from qnroute import fields
+from qnroute.errors import ProblemError
+from qnroute.simulation import events
+from qnroute.simulation.scenario import Scenario
+from qnroute.simulation.simulator import RefusedDecision, Simulator
+
+FORMAT = "qnroute.events/1"
+_COLUMNS = ("slot", "event", "a", "b", "c", "fidelity")
+_SAME = 1e-12  # fidelities are written with all their digits
+
+
+def log_document(simulator: Simulator, scenario: Scenario, seed: int, policy: str, run: int = 0) -> dict[str, Any]:
+    """One run's log as plain JSON values: columns of `docs/simulation.md`, the scenario, the seed and the policy."""
+    found = simulator.events(run)
+    columns = {name: found[name].tolist() for name in _COLUMNS}
+    columns["fidelity"] = [None if value != value else value for value in columns["fidelity"]]
+    return {
+        "format": FORMAT,
+        "scenario": scenario.to_dict(),
+        "seed": seed,
+        "policy": policy,
+        "slots": simulator.slot,
+        "names": list(events.EVENTS),
+        "events": columns,
+    }
+
+
+def load_log(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read an event file and check its form."""
+    from qnroute.formats.json_text import parse
+    from qnroute.formats.reading import read_bytes, source_of
+
+    try:
+        document, faults = parse(read_bytes(path))
+        faults = faults or list(_faults(document))
+        if faults:
+            raise ProblemError(faults)
+    except ProblemError as error:
+        raise error.at(source_of(path)) from None
+    return document
+
+
+def replay(document: Mapping[str, Any]) -> Simulator:
+    """Repeat a logged run from its decisions alone, and compare everything that follows from them.
+
+    Raises
+    ------
+    ProblemError
+        A decision that the rules do not allow, or the first event that does not follow.
+    """
+    scenario = Scenario.from_dict(document["scenario"])
+    case = scenario.case(document["seed"])
+    simulator = Simulator([case.run], scenario.physics, held=scenario.held, logged=True)
+    columns = [document["events"][name] for name in _COLUMNS]
+    rows = list(zip(*columns[:5], [np.nan if value is None else value for value in columns[5]]))
+    at = 0
+    for _ in range(document["slots"]):
+        slot = simulator.slot
+        end = at
+        while end < len(rows) and rows[end][0] == slot:
+            end += 1
+        simulator.begin()
+        _decide(simulator, rows[at:end])
+        simulator.finish()
+        at = end
+    _require_same(simulator, rows)
+    return simulator
+
+
+def _decide(simulator: Simulator, rows: list[tuple]) -> None:
+    """The decisions that a slot's rows tell of, taken again."""
+    route: list[int] = []
+    for slot, event, a, _, c, _ in rows:
+        try:
+            if event == events.USED:
+                route.append(a)
+            elif event == events.SERVED or (event == events.SWAP_FAILED and a >= 0):
+                simulator.serve([a], route, [0, len(route)])
+            elif event in (events.HELD, events.SWAP_FAILED):
+                simulator.preposition([0], route, [0, len(route)])
+            elif event == events.SERVED_HELD:
+                places = np.flatnonzero(simulator.state.number[: simulator.state.holding[0]] == c)
+                simulator.serve_held([a], places[:1] if len(places) else [-1])
+        except RefusedDecision as error:
+            raise ProblemError(f"events: slot {slot}: {events.EVENTS[event]} is refused: {error}") from None
+        if event != events.USED:
+            route = []
+
+
+def _require_same(simulator: Simulator, rows: list[tuple]) -> None:
+    found = simulator.events()
+    again = list(zip(*(found[name].tolist() for name in _COLUMNS)))
+    for i, (was, now) in enumerate(zip(rows, again)):
+        apart = abs(was[5] - now[5]) > _SAME or (was[5] != was[5]) != (now[5] != now[5])
+        if was[:5] != now[:5] or apart:
+            raise ProblemError(f"events[{i}]: found {_told(was)}, but {_told(now)} follows")
+    if len(rows) != len(again):
+        raise ProblemError(f"events: found {len(rows)}, but {len(again)} follow")
+
+
+def _told(row: tuple) -> str:
+    return f"slot {row[0]} {events.EVENTS[row[1]]} {row[2]} {row[3]} {row[4]} {row[5]:.9g}"
+
+
+def _faults(document: Any):
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        yield f"expected a JSON object with the format {FORMAT!r}"
+        return
+    for name in ("scenario", "seed", "slots", "events"):
+        if name not in document:
+            yield f"{name}: missing, but required"
+    columns = document.get("events")
+    if not isinstance(columns, dict) or any(not isinstance(columns.get(name), list) for name in _COLUMNS):
+        yield f"events: expected the columns {', '.join(_COLUMNS)}"
+        return
+    sizes = {name: len(columns[name]) for name in _COLUMNS}
+    if len(set(sizes.values())) > 1:
+        yield f"events: columns of {fields.brief(sorted(set(sizes.values())))} different lengths"
+        return
+    for name in _COLUMNS[:5]:
+        bad = [i for i, value in enumerate(columns[name]) if type(value) is not int]
+        if bad:
+            yield f"events.{name}[{bad[0]}]: found {fields.brief(columns[name][bad[0]])}, expected an integer"
+    bad = [i for i, value in enumerate(columns["event"]) if type(value) is int and not 0 <= value < len(events.EVENTS)]
+    if bad:
+        yield f"events.event[{bad[0]}]: found {columns['event'][bad[0]]}, expected 0 to {len(events.EVENTS) - 1}"
+    if type(document.get("slots")) is not int or not 0 <= document.get("slots") <= 10_000_000:
+        yield f"slots: found {fields.brief(document.get('slots'))}, expected an integer"

@@ -1,0 +1,205 @@
+"""Scenario: everything that a run is drawn from; Case: one run drawn, with the history that policies may learn from."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from qnroute import fields
+from qnroute.errors import ProblemError
+from qnroute.network import Network
+from qnroute.simulation.demand import Demand, pair_index, pair_of
+from qnroute.simulation.dynamics import draw_dynamics, dynamics_of
+from qnroute.simulation.parameters import whole
+from qnroute.simulation.physics import Physics
+from qnroute.simulation.workloads import BusinessHours, Workload, workload_of
+from qnroute.simulation.world import Run
+
+FORMAT = "qnroute.scenario/1"
+MOST_SLOTS = 10_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One run to be simulated, and what was asked in the slots before it.
+
+    Attributes
+    ----------
+    run : Run
+        Network, link dynamics, demand and luck.
+    history : Demand
+        Of the `past` slots before the run, numbered from 0; the run's slot t is slot ``past + t`` of the clock.
+    slots_per_day : int
+    pairs : (P, 2) int64
+        Pairs of nodes that asked in the history; a policy knows of no others.
+    counts : (past + slots, P) int64
+        Arrivals of these pairs in every slot, of the history and then of the run.
+    """
+
+    run: Run
+    history: Demand
+    slots: int
+    past: int
+    slots_per_day: int
+    pairs: np.ndarray
+    counts: np.ndarray
+    _forecasts: dict[Any, np.ndarray] = field(default_factory=dict, repr=False)
+
+    def forecast(self, predictor: Any, horizon: int) -> np.ndarray:
+        """(slots, P, horizon) chance of an arrival 1, 2, ... slots ahead, from what each slot knows; kept once made.
+
+        Parameters
+        ----------
+        predictor
+            As `qnroute.learning.predictors.Predictor`; it learns from the history alone.
+        """
+        if hasattr(predictor, "slots_per_day"):
+            predictor = dataclasses.replace(predictor, slots_per_day=self.slots_per_day)
+        key = repr(predictor), horizon
+        if key not in self._forecasts:
+            if self.past == 0:
+                raise ProblemError("history: found 0 slots, expected some for a predictor to learn from")
+            predictor.fit(self.counts[: self.past], clock=0)
+            self._forecasts[key] = predictor.predict(self.counts, clock=0, horizon=horizon, start=self.past)
+        return self._forecasts[key]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What runs are drawn from. The seed of a case decides the network (where it is generated), who asks, and all luck.
+
+    Parameters
+    ----------
+    network
+        A `Network`, or a text: a recipe such as ``erdos-renyi:n=16,probability=0.25,p=0.12,fidelity=0.92``, a bundled
+        name, or a file.
+    workload, dynamics, physics
+        Records, or mappings as `to_dict` writes them.
+    slots
+        Of the run; requests whose deadline is not within it are left out.
+    history
+        Slots before the run, in which requests come but nothing is served: what predictors learn from.
+    held
+        Pairs that may be pre-positioned at once (K).
+    slots_per_epoch
+        Slots for which p stays the same.
+    """
+
+    network: Network | str
+    workload: Workload = field(default_factory=BusinessHours)
+    dynamics: Sequence[Any] = ()
+    physics: Physics = field(default_factory=Physics)
+    slots: int = 2000
+    history: int = 2000
+    held: int = 8
+    slots_per_epoch: int = 1
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        faults = []
+        for option, most in (
+            ("slots", MOST_SLOTS),
+            ("history", MOST_SLOTS),
+            ("held", 10_000),
+            ("slots_per_epoch", MOST_SLOTS),
+        ):
+            value = whole(option, getattr(self, option), least=option in ("slots", "slots_per_epoch"))
+            if value > most:
+                faults.append(f"{option}: found {value}, expected {most} at most")
+        if not isinstance(self.network, (Network, str)):
+            faults.append(f"network: found {fields.brief(self.network)}, expected a Network or its name")
+        if isinstance(self.workload, Mapping):
+            object.__setattr__(self, "workload", workload_of(self.workload))
+        if isinstance(self.physics, Mapping):
+            object.__setattr__(self, "physics", Physics(**self.physics))
+        given = [self.dynamics] if isinstance(self.dynamics, Mapping) else self.dynamics
+        made = tuple(dynamics_of(each) if isinstance(each, Mapping) else each for each in given)
+        object.__setattr__(self, "dynamics", made)
+        faults += fields.name_faults(self.name)
+        if faults:
+            raise ProblemError(faults, source="scenario")
+
+    def case(self, seed: int) -> Case:
+        """The run with this seed."""
+        seed = whole("seed", seed)
+        network = self._network(seed)
+        process = self.workload.process(network.n_nodes, seed=[seed, 0])
+        history = process.draw(self.history, seed=[seed, 1], beyond=True)
+        demand = process.draw(self.slots, seed=[seed, 2], start=self.history)
+        series = draw_dynamics(
+            network, self.dynamics, self.slots, seed=[seed, 3], slots_per_epoch=self.slots_per_epoch, start=self.history
+        )
+        known = np.unique(pair_index(history.source, history.target)) if len(history) else np.zeros(0, dtype=np.int64)
+        pairs = pair_of(known).reshape(-1, 2)
+        everything = process.draw(self.slots, seed=[seed, 2], start=self.history, beyond=True)
+        counts = np.concatenate([history.counts(pairs, self.history), everything.counts(pairs, self.slots)])
+        day = getattr(self.workload, "slots_per_day", None) or 96
+        return Case(Run(network, series, demand, seed), history, self.slots, self.history, day, pairs, counts)
+
+    def _network(self, seed: int) -> Network:
+        if isinstance(self.network, Network):
+            return self.network
+        from qnroute.formats import load_network
+        from qnroute.recipes import generated, is_recipe
+
+        return generated(self.network, seed=seed) if is_recipe(self.network) else load_network(self.network)
+
+    def replace(self, **changes: Any) -> Scenario:
+        """A copy with some parts changed."""
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The scenario as plain JSON values."""
+        network = self.network if isinstance(self.network, str) else self.network.to_dict()
+        plain = {name: getattr(self, name) for name in ("slots", "history", "held", "slots_per_epoch")}
+        return {
+            "format": FORMAT,
+            "name": self.name,
+            "network": network,
+            "workload": self.workload.to_dict(),
+            "dynamics": [each.to_dict() for each in self.dynamics],
+            "physics": dataclasses.asdict(self.physics),
+            **plain,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Scenario:
+        """The scenario that `to_dict` tells of; unknown fields are refused by name."""
+        if not isinstance(values, Mapping):
+            raise ProblemError(f"scenario: found {fields.brief(values)}, expected an object")
+        known = {each.name for each in dataclasses.fields(cls)}
+        given = dict(values)
+        found = given.pop("format", None)
+        faults = [] if found == FORMAT else [f"format: found {fields.brief(found)}, expected {FORMAT!r}"]
+        faults += [f"{fields.brief_name(name)}: unknown field" for name in given if name not in known]
+        if "network" not in given:
+            faults.append("network: missing, but required")
+        if faults:
+            raise ProblemError(faults, source="scenario")
+        if isinstance(given["network"], Mapping):
+            given["network"] = Network(**given["network"])
+        return cls(**given)
+
+
+def load_scenario(path: str | os.PathLike[str]) -> Scenario:
+    """Read a scenario file; ``-`` is standard input."""
+    from qnroute.formats.json_text import parse
+    from qnroute.formats.reading import read_bytes, source_of
+
+    try:
+        document, faults = parse(read_bytes(path))
+        if faults:
+            raise ProblemError(faults)
+        return Scenario.from_dict(document)
+    except ProblemError as error:
+        raise error.at(source_of(path)) from None
+
+
+def cases_of(scenario: Scenario, seeds: Iterable[int]) -> list[Case]:
+    """The runs with these seeds."""
+    return [scenario.case(seed) for seed in seeds]

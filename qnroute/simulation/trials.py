@@ -1,0 +1,161 @@
+"""Policies side by side: the same cases, the same luck, and what a clairvoyant could have done with them."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from qnroute.errors import ProblemError
+from qnroute.settings import Settings
+from qnroute.simulation.clairvoyant import Clairvoyance, clairvoyant
+from qnroute.simulation.measures import Measures, fidelities, latencies, measures
+from qnroute.simulation.policies import policy
+from qnroute.simulation.policy import Policy, play
+from qnroute.simulation.scenario import Case, Scenario
+
+FORMAT = "qnroute.simulation/1"
+
+Doing = Callable[[str, float], None]
+"""Called with what is being done, and the share of the work that is done."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One case under one policy; `seconds` of CPU for its slots, predictions and plans included."""
+
+    policy: str
+    seed: int
+    measures: Measures
+    seconds: float
+    latencies: np.ndarray = field(repr=False)
+    fidelities: np.ndarray = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Trials:
+    """All policies on all seeds, as far as they came.
+
+    Attributes
+    ----------
+    trials : tuple of Trial
+    bounds : dict
+        Seed -> what the clairvoyant reaches; empty where no bound was asked for.
+    stopped
+        ``interrupted`` where something cut the work short; whole trials are kept.
+    """
+
+    scenario: Scenario
+    policies: tuple[str, ...]
+    seeds: tuple[int, ...]
+    trials: tuple[Trial, ...]
+    bounds: dict[int, Clairvoyance]
+    stopped: str | None = None
+
+    def of(self, name: str) -> list[Trial]:
+        """The trials of one policy, by seed."""
+        return [trial for trial in self.trials if trial.policy == name]
+
+    def values(self, name: str, metric: str) -> np.ndarray:
+        """(runs,) one measure of a policy in each run, NaN where it has none."""
+        found = [getattr(trial.measures, metric) for trial in self.of(name)]
+        return np.array([np.nan if value is None else value for value in found], dtype=float)
+
+    def shares(self, name: str) -> np.ndarray:
+        """(runs,) served requests of a policy as a share of the clairvoyant bound, NaN where there is none."""
+        found = [(trial.measures.served, self.bounds.get(trial.seed)) for trial in self.of(name)]
+        return np.array([np.nan if b is None or b.bound <= 0 else served / b.bound for served, b in found], dtype=float)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain JSON values: the scenario, the seeds and every run, so that it can be repeated."""
+        from qnroute.result import versions
+
+        return {
+            "format": FORMAT,
+            "scenario": self.scenario.to_dict(),
+            "policies": list(self.policies),
+            "seeds": list(self.seeds),
+            "runs": [
+                {"policy": t.policy, "seed": t.seed, **dataclasses.asdict(t.measures), "seconds": round(t.seconds, 4)}
+                for t in self.trials
+            ],
+            "clairvoyant": [{"seed": seed, **dataclasses.asdict(bound)} for seed, bound in self.bounds.items()],
+            "stopped": self.stopped,
+            "versions": versions(),
+        }
+
+
+def simulate(
+    scenario: Scenario,
+    policies: Sequence[str | tuple[str, Policy]],
+    seeds: Sequence[int],
+    *,
+    bound: bool = True,
+    doing: Doing | None = None,
+    settings: Settings | None = None,
+) -> Trials:
+    """Play every case of a scenario under every policy.
+
+    Parameters
+    ----------
+    policies
+        Texts such as ``reactive`` or ``spep:predictor=lstm``; or a name with a `Policy` of your own.
+    bound
+        Also compute what a clairvoyant reaches.
+    settings
+        Interruption and time limit; the trials finished by then are given back.
+
+    Raises
+    ------
+    ProblemError
+        An unknown policy or option, a policy named twice, or a scenario whose parts do not fit.
+    """
+    settings, named = settings or Settings(), [_named(each) for each in policies]
+    names = [name for name, _ in named]
+    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise ProblemError([f"policies: {name} is given more than once" for name in twice])
+    steps, done = len(seeds) * (len(named) + bound), 0
+    trials, bounds = [], {}
+
+    def tell(what: str) -> None:
+        if doing is not None:
+            doing(what, done / max(steps, 1))
+
+    for seed in seeds:
+        if settings.stopped:
+            break
+        case = scenario.case(seed)
+        for name, make in named:
+            tell(f"seed {seed}, {name}")
+            trial = _tried(name, make(), case, scenario, seed, settings)
+            if settings.stopped:
+                break
+            trials.append(trial)
+            done += 1
+        if bound and not settings.stopped:
+            tell(f"seed {seed}, clairvoyant")
+            bounds[seed] = clairvoyant(
+                case.run, scenario.physics, slots=case.slots, held=scenario.held, settings=settings
+            )
+            done += 1
+    return Trials(scenario, tuple(names), tuple(seeds), tuple(trials), bounds, settings.stopped)
+
+
+def _named(given: str | tuple[str, Policy]) -> tuple[str, Callable[[], Policy]]:
+    """A policy's name, and how to make it; names are checked at once."""
+    if isinstance(given, str):
+        policy(given)
+        return given, lambda: policy(given)
+    name, made = given
+    return name, lambda: made
+
+
+def _tried(name: str, made: Policy, case: Case, scenario: Scenario, seed: int, settings: Settings) -> Trial:
+    start = time.process_time()
+    simulator = play(made, [case], scenario, stopped=lambda: settings.stopped is not None)
+    seconds = time.process_time() - start
+    return Trial(name, seed, measures(simulator), seconds, latencies(simulator), fidelities(simulator))
