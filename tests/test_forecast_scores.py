@@ -136,11 +136,11 @@ def test_tables_of_several_seeds_become_one():
         (lambda c: evaluate(["mean"], c - 1, 50), r"counts\[\d+, \d+\]: found -1"),
         (
             lambda c: evaluate({"x": Said(np.zeros((50, 11, 2)))}, c, 50),
-            r"x: predicted an array of shape \(50, 11, 2\)",
+            "x: predicted an array of shape",
         ),
         (
             lambda c: evaluate({"x": Said(np.full((50, 11, 15), np.nan))}, c, 50),
-            r"x: predicted values outside \[0, 1\]",
+            "x: predicted values outside",
         ),
         (lambda c: evaluate_series(["logistic"], c, 50), "logistic knows arrivals alone"),
         (lambda c: evaluate_series(["mean"], c, 50, steps=(0,)), "steps: found 0"),
