@@ -108,7 +108,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say():
 
 def test_too_few_days_have_no_interval():
     rows = rows_of(["mean"], workload(0, 100), 70, horizon=3)
-    assert np.isnan(rows["last-value", None].skill_low)
+    assert rows["last-value", None].skill_low is None and rows["last-value", None].skill < 0
 
 
 def test_tables_of_several_seeds_become_one():
@@ -117,7 +117,9 @@ def test_tables_of_several_seeds_become_one():
     skills = [table[0].skill for table in tables]
     assert merged[0].skill == pytest.approx(np.mean(skills)) and merged[0].forecasts == 4 * tables[0][0].forecasts
     assert merged[0].skill_high - merged[0].skill == pytest.approx(3.182446 * np.std(skills, ddof=1) / 2, rel=1e-5)
-    assert np.isnan(over_seeds(tables[:1])[0].skill_low)
+    assert over_seeds(tables[:1])[0].skill_low is None
+    nothing = evaluate(["frequency"], np.zeros((800, 11)), 600, slots_per_day=DAY)
+    assert nothing[0].skill is nothing[0].skill_low is over_seeds([tables[0], nothing])[0].skill is None
     for bad in ([], [tables[0], tables[1][:2]]):
         with pytest.raises(ProblemError, match="tables: expected at least one"):
             over_seeds(bad)
@@ -132,6 +134,14 @@ def test_tables_of_several_seeds_become_one():
         (lambda c: evaluate(["mean"], c, 99), "split: found 99"),
         (lambda c: evaluate(["mean"], c, 90, horizon=10), r"horizon: found 10, expected an integer in \[1, 9\]"),
         (lambda c: evaluate(["mean"], c - 1, 50), r"counts\[\d+, \d+\]: found -1"),
+        (
+            lambda c: evaluate({"x": Said(np.zeros((50, 11, 2)))}, c, 50),
+            "x: predicted an array of shape",
+        ),
+        (
+            lambda c: evaluate({"x": Said(np.full((50, 11, 15), np.nan))}, c, 50),
+            "x: predicted values outside",
+        ),
         (lambda c: evaluate_series(["logistic"], c, 50), "logistic knows arrivals alone"),
         (lambda c: evaluate_series(["mean"], c, 50, steps=(0,)), "steps: found 0"),
         (lambda c: evaluate_series(["mean"], c, 50, steps=()), "steps: found none"),
@@ -154,7 +164,7 @@ def test_errors_of_amounts_are_normalised():
     for step in (1, 15):
         by_hand = np.abs(amounts[100:] - amounts[100 - step : -step]).sum() / amounts[100:].sum()
         assert rows["last-value", step].nmae == rows["seasonal", step].last_value == pytest.approx(by_hand, rel=1e-5)
-    assert np.isnan(nmae(np.ones(3), np.zeros(3)))
+    assert nmae(np.ones(3), np.zeros(3)) is None
 
 
 def _traffic(name: str, field: str, slots: int) -> np.ndarray:

@@ -22,6 +22,7 @@ CLIP = 1e-4  # probabilities are kept so far from 0 and 1 in the log loss, which
 REFERENCES = ("mean", "last-value")  # in every table
 _LEVEL = 0.95
 _DRAWS = 2000  # of the bootstrap
+_NO_MEANS = ("predictor", "step", "skill", "skill_low", "skill_high", "forecasts")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,21 +34,22 @@ class ForecastScore:
     predictor : its name
     step : slots ahead, from 1; None for all together
     brier : mean squared error of the probabilities over slots and pairs; 0 is perfect
-    skill : 1 - brier / brier of `mean`; of what share the mean rate's error is reduced
-    skill_low, skill_high : its 95 % interval, by a bootstrap over whole days held out, or over seeds
+    skill : 1 - brier / brier of `mean`, the share by which the mean rate's error is reduced; None if that has none
+    skill_low, skill_high : its 95 % interval, by a bootstrap over whole days held out, or over seeds; None for less
+        than two of them
     log_loss : mean of -log(probability of what happened), clipped at `CLIP`
     last_value : brier of `last-value` for the same slots
     calibration : mean distance of probability and observed frequency, see `calibration.reliability`
     forecasts : how many were scored
-    fit_s, predict_s : CPU seconds
+    fit_s, predict_s : CPU seconds; whoever is first to need a library or a compiled function pays for it
     """
 
     predictor: str
     step: int | None
     brier: float
-    skill: float
-    skill_low: float
-    skill_high: float
+    skill: float | None
+    skill_low: float | None
+    skill_high: float | None
     log_loss: float
     last_value: float
     calibration: float
@@ -64,15 +66,16 @@ class SeriesScore:
     ----------
     predictor : its name
     step : slots ahead, from 1
-    nmae : normalised mean absolute error: the sum of absolute errors over the sum of what was to be said
+    nmae : normalised mean absolute error: the sum of absolute errors over the sum of what was to be said; None if
+        that is 0
     last_value : that of `last-value` for the same slots
     fit_s, predict_s : CPU seconds
     """
 
     predictor: str
     step: int
-    nmae: float
-    last_value: float
+    nmae: float | None
+    last_value: float | None
     fit_s: float
     predict_s: float
 
@@ -124,15 +127,23 @@ def evaluate(
     whole("horizon", horizon, 1, min(LONGEST, len(found) - split - 1))
     whole("slots_per_day", slots_per_day, 1, LONGEST)
     known = _named(predictors, slots_per_day=slots_per_day, horizon=horizon, seed=seed)
-    measured = {}
-    for name, one in known.items():
-        began = time.process_time()
-        one.fit(found[:split], clock=clock)
-        fitted = time.process_time()
-        said = one.predict(found, clock=clock, horizon=horizon, start=split)
-        measured[name] = _Measured(said, found[split:], fitted - began, time.process_time() - fitted)
+    measured = {name: _measured(name, one, found, split, horizon, clock) for name, one in known.items()}
     steps = [None, *range(horizon)] if by_step else [None]
     return [_row(name, step, measured, slots_per_day, seed) for name in known for step in steps]
+
+
+def _measured(name: str, one: Predictor, found: np.ndarray, split: int, horizon: int, clock: int) -> _Measured:
+    began = time.process_time()
+    one.fit(found[:split], clock=clock)
+    fitted = time.process_time()
+    said = one.predict(found, clock=clock, horizon=horizon, start=split)
+    ended = time.process_time()
+    expected = (len(found) - split, found.shape[1], horizon)
+    if np.shape(said) != expected:
+        raise ProblemError(f"{name}: predicted an array of shape {np.shape(said)}, expected {expected}")
+    if not ((said >= 0) & (said <= 1)).all():
+        raise ProblemError(f"{name}: predicted values outside [0, 1], expected probabilities")
+    return _Measured(said, found[split:], fitted - began, ended - fitted)
 
 
 class _Measured:
@@ -172,7 +183,7 @@ def _row(
         predictor=name,
         step=None if step is None else step + 1,
         brier=float(squares.sum() / total),
-        skill=_skill(squares.sum(), mean.sum()),
+        skill=float(1 - squares.sum() / mean.sum()) if mean.sum() > 0 else None,
         skill_low=low,
         skill_high=high,
         log_loss=float(logs.sum() / total),
@@ -184,18 +195,13 @@ def _row(
     )
 
 
-def _skill(error: float, reference: float) -> float:
-    """1 - error / reference; where the reference has none, 0 for what has none either, else minus infinity."""
-    if reference > 0:
-        return float(1 - error / reference)
-    return 0.0 if error <= 0 else -np.inf
-
-
-def _skill_interval(squares: np.ndarray, mean: np.ndarray, block: int, seed: int) -> tuple[float, float]:
-    """95 % of the skill over bootstrapped blocks of rows, both predictors on the same; NaN for less than two blocks."""
+def _skill_interval(
+    squares: np.ndarray, mean: np.ndarray, block: int, seed: int
+) -> tuple[float, float] | tuple[None, None]:
+    """95 % of the skill over bootstrapped blocks of rows, both predictors on the same; None for less than two."""
     firsts = np.arange(0, len(squares), block)
     if len(squares) < 2 * block or mean.sum() <= 0:
-        return np.nan, np.nan
+        return None, None
     own, reference = np.add.reduceat(squares, firsts), np.add.reduceat(mean, firsts)
     drawn = np.random.default_rng(seed).integers(0, firsts.size, (_DRAWS, firsts.size))
     under = reference[drawn].sum(axis=1)
@@ -217,10 +223,12 @@ def over_seeds(tables: Sequence[Sequence[ForecastScore]]) -> list[ForecastScore]
         raise ProblemError("tables: expected at least one, all with the same predictors and steps")
     merged = []
     for rows in zip(*tables):
-        numbers = [f.name for f in fields(ForecastScore) if f.name not in ("predictor", "step", "forecasts")]
+        numbers = [f.name for f in fields(ForecastScore) if f.name not in _NO_MEANS]
         means = {name: float(np.mean([getattr(row, name) for row in rows])) for name in numbers}
-        low = high = np.nan
-        if len(rows) > 1:
+        low = high = means["skill"] = None
+        if all(row.skill is not None for row in rows):
+            means["skill"] = float(np.mean([row.skill for row in rows]))
+        if means["skill"] is not None and len(rows) > 1:
             error = np.std([row.skill for row in rows], ddof=1) / np.sqrt(len(rows))
             reach = float(t.ppf((1 + _LEVEL) / 2, len(rows) - 1) * error)
             low, high = means["skill"] - reach, means["skill"] + reach
@@ -275,10 +283,10 @@ def evaluate_series(
     ]
 
 
-def nmae(said: np.ndarray, found: np.ndarray) -> float:
-    """Normalised mean absolute error: sum of absolute errors over the sum of what was to be said; NaN if that is 0."""
+def nmae(said: np.ndarray, found: np.ndarray) -> float | None:
+    """Normalised mean absolute error: sum of absolute errors over the sum of what was to be said; None if that is 0."""
     total = float(np.sum(found))
-    return float(np.abs(said - found).sum() / total) if total > 0 else np.nan
+    return float(np.abs(said - found).sum() / total) if total > 0 else None
 
 
 def _named(
