@@ -105,6 +105,15 @@ BENCHMARKS = {
             runs=20,
         ),
         Benchmark(
+            "spep",
+            "paper C's experiment: pre-positioning, its predictors, all baselines and lookahead on four topologies, with "
+            "printed figures beside and what is not printed swept",
+            "qnroute.benchmark.spep:measure",
+            options=("case",),
+            runs=20,
+            drawn="qnroute.benchmark.spep_figures:plot_outcomes",
+        ),
+        Benchmark(
             "stating",
             "route choice as a QUBO of 100,000 variables and 500,000 couplers: arrays against from_numpy_vectors alone "
             "and dictionaries",

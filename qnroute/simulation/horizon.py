@@ -27,8 +27,8 @@ class Demands(NamedTuple):
 
     first: np.ndarray  # (R + 1,) int64: the pairs of each run
     key: np.ndarray  # (P,) int64, ascending in each run: lower node * N + higher node
-    rate: np.ndarray  # (slots, P) float32: arrivals per slot, mean over the horizon
-    ahead: np.ndarray  # (slots, P, H) float32: arrivals expected 1, 2, ... slots ahead
+    rate: np.ndarray  # (slots, P) float32: chance of an arrival in a slot, mean over the horizon
+    ahead: np.ndarray  # (slots, P, H) float32: chance of an arrival 1, 2, ... slots ahead
     floors: np.ndarray  # (F,) float64, ascending: qualities that requests ask for, each as often
     uses: np.ndarray  # (P + 1,) int64: where each pair's links are
     link: np.ndarray  # links on any candidate route of the pair
@@ -75,12 +75,7 @@ def look_ahead(w, s, run, demands, tuning, prices, offers, labels, log):
         place = held_for(w, s, run, k)
         if place >= 0:
             use_held(w, s, run, k, place, log)
-            continue
-        length, _, quality, labels = cheapest(w, w.source[k], w.target[k], w.need[k], w.weight[k], offers, labels)
-        if length:
-            use_route(w, s, run, k, labels.route, length, quality, log)
-            for i in range(length):
-                offers.quality[labels.route[i]] = 0.0
+    labels = _serve(w, s, run, order, offers, labels, log)
     while s.holding[run] < w.held:
         length, quality = _worth_holding(w, s, run, demands, tuning, prices, offers, labels.route)
         if length == 0:
@@ -88,6 +83,40 @@ def look_ahead(w, s, run, demands, tuning, prices, offers, labels, log):
         use_route(w, s, run, -1, labels.route, length, quality, log)
         for i in range(length):
             offers.quality[labels.route[i]] = 0.0
+
+
+@njit(cache=True)
+def _serve(w, s, run, order, offers, labels, log):
+    """Again and again the request that gains most: its weight less the price of its cheapest route."""
+    gain = np.empty(len(order))
+    for i, k in enumerate(order):
+        gain[i], _, _, labels = _gain(w, s, k, offers, labels)
+    while len(order):
+        i = np.argmax(gain)
+        if gain[i] <= 0.0:
+            break
+        known = gain[i]
+        gain[i], length, quality, labels = _gain(w, s, order[i], offers, labels)
+        if gain[i] < known:  # others have taken its pairs
+            continue
+        if length:
+            use_route(w, s, run, order[i], labels.route, length, quality, log)
+            for j in range(length):
+                offers.quality[labels.route[j]] = 0.0
+        gain[i] = 0.0
+    return labels
+
+
+@njit(cache=True)
+def _gain(w, s, request, offers, labels):
+    """What serving a request gains, by how many links, at which quality; and the labels of the search."""
+    if s.served[request] >= 0:
+        return 0.0, 0, 0.0, labels
+    weight = w.weight[request]
+    length, price, quality, labels = cheapest(
+        w, w.source[request], w.target[request], w.need[request], weight, offers, labels
+    )
+    return (weight - price if length else 0.0), length, quality, labels
 
 
 # --- prices ---
@@ -236,7 +265,7 @@ def _forecast_use(w, s, run, demands, low, high, quality):
         if then < w.law.least:
             break
         kept = np.searchsorted(demands.floors, then, side="right") / len(demands.floors)
-        used = (1.0 - np.exp(-ahead[step])) * kept
+        used = ahead[step] * kept
         chance += left * used
         left *= 1.0 - used
     return chance

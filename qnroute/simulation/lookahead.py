@@ -36,10 +36,10 @@ class LookAhead:
         predictor: Any,
         *,
         horizon: int = 15,
-        waiting: float = 2.0,
-        urgency: float = 1.0,
-        place: float = 0.02,
-        trust: float = 0.0,
+        waiting: float = 1.0,
+        urgency: float = 2.0,
+        place: float = 0.01,
+        trust: float = 0.3,
         longest: int = 4,
         candidates: int = 6,
     ):
@@ -90,7 +90,7 @@ def demands_of(
         keys.append((low + world.nodes[run]) * len(world.memory) + high + world.nodes[run])
         first.append(first[-1] + len(pairs))
         ahead = np.zeros((slots, len(pairs), horizon), dtype=np.float32)
-        ahead[: case.slots] = -np.log1p(-np.clip(case.forecast(predictor, horizon)[:, order], 0.0, 0.999))
+        ahead[: case.slots] = case.forecast(predictor, horizon)[:, order]
         rates.append(ahead)
         for link, table in _expected_uses(case, physics, low, high, floors, candidates, ages):
             links.append(link + world.links[run])

@@ -1,6 +1,7 @@
 """The policies by name: what they do, what they may be told, and where they are; others register by entry point.
 
-A text such as ``spep:predictor=lstm,threshold=0.2`` names a policy and its options. Other packages register policies
+A text such as ``spep:lstm,threshold=0.2`` names a policy and its options; the first value may stand without its name,
+which is that of the policy's first option. Other packages register policies
 through the entry-point group ``qnroute.policies``: each entry is a `PolicyKind`, its `make` a function that gives an
 object with `start` and `act` as `qnroute.simulation.policy.Policy` has them.
 """
@@ -116,10 +117,10 @@ BUILT_IN = (
         (
             _PREDICTOR,
             Option("horizon", int, 15, "slots ahead", 1, 1000),
-            Option("waiting", float, 2.0, "slots for which a forecast request counts as waiting", 0.0, 1e6),
-            Option("urgency", float, 1.0, "how often a request that waits counts", 0.0, 1e6),
-            Option("place", float, 0.02, "price of a place for a held pair, in requests", 0.0, 1e6),
-            Option("trust", float, 0.5, "how much of a held pair's forecast use counts", 0.0, 1.0),
+            Option("waiting", float, 1.0, "slots for which a forecast request counts as waiting", 0.0, 1e6),
+            Option("urgency", float, 2.0, "how often a request that waits counts", 0.0, 1e6),
+            Option("place", float, 0.01, "price of a place for a held pair, in requests", 0.0, 1e6),
+            Option("trust", float, 0.3, "how much of a held pair's forecast use counts", 0.0, 1.0),
             Option("longest", int, 4, "links of a pair to hold", 1, 20),
             Option("candidates", int, 6, "routes of each pair of nodes on which demand falls", 1, 1000),
         ),
@@ -142,7 +143,7 @@ def policies() -> dict[str, PolicyKind]:
 
 
 def policy(text: str, **options: Any) -> Policy:
-    """The policy that a text ``NAME`` or ``NAME:KEY=VALUE,...`` asks for.
+    """The policy that a text ``NAME``, ``NAME:VALUE`` or ``NAME:KEY=VALUE,...`` asks for.
 
     Raises
     ------
@@ -151,6 +152,8 @@ def policy(text: str, **options: Any) -> Policy:
     """
     name, _, rest = text.partition(":")
     kind = chosen("policy", name, policies())
+    if kind.options and rest and "=" not in rest.partition(",")[0]:
+        rest = f"{kind.options[0].name}={rest}"
     try:
         given = options_of(rest)
     except ProblemError as error:

@@ -50,6 +50,12 @@ class Case:
     counts: np.ndarray
     _forecasts: dict[Any, np.ndarray] = field(default_factory=dict, repr=False)
 
+    def sharing(self, other: Case) -> Case:
+        """This case with the forecasts that another one has made or will make; both must have the same demand."""
+        if not np.array_equal(self.counts, other.counts) or self.past != other.past:
+            raise ProblemError("cases of different demand cannot share forecasts")
+        return dataclasses.replace(self, _forecasts=other._forecasts)
+
     def forecast(self, predictor: Any, horizon: int) -> np.ndarray:
         """(slots, P, horizon) chance of an arrival 1, 2, ... slots ahead, from what each slot knows; kept once made.
 

@@ -95,6 +95,7 @@ def simulate(
     seeds: Sequence[int],
     *,
     bound: bool = True,
+    case_of: Callable[[int], Case] | None = None,
     doing: Doing | None = None,
     settings: Settings | None = None,
 ) -> Trials:
@@ -106,6 +107,8 @@ def simulate(
         Texts such as ``reactive`` or ``spep:predictor=lstm``; or a name with a `Policy` of your own.
     bound
         Also compute what a clairvoyant reaches.
+    case_of
+        Seed -> its case, where the caller has drawn them; ``scenario.case`` if not given.
     settings
         Interruption and time limit; the trials finished by then are given back.
 
@@ -128,7 +131,7 @@ def simulate(
     for seed in seeds:
         if settings.stopped:
             break
-        case = scenario.case(seed)
+        case = (case_of or scenario.case)(seed)
         for name, make in named:
             tell(f"seed {seed}, {name}")
             trial = _tried(name, make(), case, scenario, seed, settings)
