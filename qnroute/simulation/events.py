@@ -37,7 +37,7 @@ def with_room(log: Log, more: int) -> Log:
     return grown
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def note(log, run, slot, event, a, b, c, fidelity):
     """Add a row, where rows are wanted."""
     if len(log.rows) == 0:

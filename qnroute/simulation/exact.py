@@ -46,7 +46,7 @@ class Exact:
                 simulator.serve(requests, channels, indptr)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _simply(w, s, run, work):
     """Requests served one after the other, each by fewest links, and whether no allocation is worth more.
 

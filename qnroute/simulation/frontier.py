@@ -46,7 +46,7 @@ def labels_of(w) -> Labels:
     )  # fmt: skip
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def cheapest(w, source, target, need, most, offers, labels):
     """The cheapest route whose quality is at least `need` and whose price is below `most`.
 
@@ -91,7 +91,7 @@ def cheapest(w, source, target, need, most, offers, labels):
     return length, price, quality, Labels(number, value, head, labels.route)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _dominated(number, value, head, node, paid, reached, at):
     """Whether a label of the node is as good in both; if not, those that the new one beats are taken out."""
     other, before = head[node], -1
@@ -115,7 +115,7 @@ def _dominated(number, value, head, node, paid, reached, at):
     return False
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _traced(number, label, route):
     """Write down the channels that lead to a label, from the source on; gives how many."""
     length, at = 0, label

@@ -35,7 +35,7 @@ class Columns(NamedTuple):
     pair: np.ndarray  # int64, successes
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def successes(w, run, slots):
     """The slots in which each channel of a run succeeds if it is free: pointers (C + 1,) and slots, ascending."""
     start, links = w.channels[run], w.links[run]
@@ -60,7 +60,7 @@ def successes(w, run, slots):
     return count, born
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def priced(w, run, slots, count, born, worth, prices, slight, offers, labels):
     """For every request and slot the route of largest reduced cost, where that exceeds `slight`.
 
@@ -113,7 +113,7 @@ def priced(w, run, slots, count, born, worth, prices, slight, offers, labels):
     return Columns(request[:made], when[:made], until[: made + 1], pair[:filled]), gain
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _offer(w, run, slot, count, born, newest, at, price, offers):
     """What the newest pairs are worth in a slot, and where their swaps will succeed."""
     swaps, start = key(w.seeds[run], SWAP, slot), w.channels[run]
@@ -131,11 +131,11 @@ def _offer(w, run, slot, count, born, newest, at, price, offers):
         offers.passing[channel, 0], offers.passing[channel, 1] = luck < w.swap[w.tail[e]], luck < w.swap[w.head[e]]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _row():
     return np.zeros(_ROOM, dtype=np.int64)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _longer(values):
     return np.concatenate((values, values))

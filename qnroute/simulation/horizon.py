@@ -47,7 +47,7 @@ class Tuning(NamedTuple):
     longest: int  # links of a pair to hold
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def advance_by_prices(w, s, until, demands, tuning, prices, offers, labels, log, room):
     """Let all runs go on up to slot `until`, or to where the log has less than `room` rows left."""
     while s.slot[0] < until:
@@ -60,7 +60,7 @@ def advance_by_prices(w, s, until, demands, tuning, prices, offers, labels, log,
         s.slot[0] += 1
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def look_ahead(w, s, run, demands, tuning, prices, offers, labels, log):
     """Serve and pre-position in this slot, by prices that come from the slots ahead."""
     order = in_order(w, s, run)
@@ -85,7 +85,7 @@ def look_ahead(w, s, run, demands, tuning, prices, offers, labels, log):
             offers.quality[labels.route[i]] = 0.0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _serve(w, s, run, order, offers, labels, log):
     """Again and again the request that gains most: its weight less the price of its cheapest route."""
     gain = np.empty(len(order))
@@ -107,7 +107,7 @@ def _serve(w, s, run, order, offers, labels, log):
     return labels
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _gain(w, s, request, offers, labels):
     """What serving a request gains, by how many links, at which quality; and the labels of the search."""
     if s.served[request] >= 0:
@@ -122,7 +122,7 @@ def _gain(w, s, request, offers, labels):
 # --- prices ---
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def price_links(w, s, run, queue, demands, tuning, prices):
     """Prices of pairs by link and age, from requests that wait and requests that are forecast."""
     start, end, ages = w.links[run], w.links[run + 1], prices.shape[1]
@@ -141,7 +141,7 @@ def price_links(w, s, run, queue, demands, tuning, prices):
         _go_back(demands.nominal[e], use[e - start], gain[e - start], horizon, tuning.place, after, now, prices[e])
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _add(use, gain, demands, pair, level, start, weight):
     """Add what `weight` requests of a pair of nodes use."""
     if weight <= 0.0:
@@ -153,7 +153,7 @@ def _add(use, gain, demands, pair, level, start, weight):
             gain[e, age] += weight * demands.gain[i, level, age]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def pair_number(w, run, demands, u, v):
     """The number of the pair of two nodes among those that are known to ask; -1 if they are not."""
     key = min(u, v) * len(w.memory) + max(u, v)
@@ -162,7 +162,7 @@ def pair_number(w, run, demands, u, v):
     return at if at < high and demands.key[at] == key else -1
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _go_back(p, use, gain, horizon, place, after, now, price):
     """Backward recursion of one link: `price` of a pair of each age, at the end of the present slot.
 
@@ -192,7 +192,7 @@ def _go_back(p, use, gain, horizon, place, after, now, price):
 # --- pairs to hold ---
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _worth_holding(w, s, run, demands, tuning, prices, offers, route):
     """The route whose pairs are worth more held than stored: what it frees, and what its ends may ask for.
 
@@ -232,7 +232,7 @@ def _worth_holding(w, s, run, demands, tuning, prices, offers, route):
     return found, reached
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _stalest(w, s, link, offers):
     """The channel of a link whose pair is oldest, of those still on offer; -1 where there is none."""
     found = -1
@@ -242,7 +242,7 @@ def _stalest(w, s, link, offers):
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _among(node, depth, there):
     for i in range(depth + 1):
         if node[i] == there:
@@ -250,7 +250,7 @@ def _among(node, depth, there):
     return False
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _forecast_use(w, s, run, demands, low, high, quality):
     """The chance that a held pair of that quality serves a forecast request before it is too old."""
     j = pair_number(w, run, demands, low, high)

@@ -19,7 +19,7 @@ _UNIT = 2.0**-53
 MOST_CHANNELS = 2**20 - 1  # of one link
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, error_model="numpy", inline="always")
 def mix(z):
     """The finalizer of splitmix64: uint64 to uint64."""
     z = (z ^ (z >> uint64(30))) * _A
@@ -27,13 +27,13 @@ def mix(z):
     return z ^ (z >> uint64(31))
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def key(seed, kind, slot):
     """What all draws of one kind in one slot share."""
     return mix(mix(uint64(seed) + _G * uint64(kind + 1)) + _G * uint64(slot + 1))
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, error_model="numpy", inline="always")
 def uniform(key, link, channel):
     """A number in [0, 1) for a channel of a link; both are counted from 0 within their run and link."""
     counter = (uint64(link) << _SHIFT) + uint64(channel) + _ONE

@@ -31,6 +31,7 @@ class Law(NamedTuple):
     end_slope: float  # the same of a route, and of a pre-positioned pair
     end_offset: float
     least: float  # quality that a pre-positioned pair must keep
+    fresh: float  # the highest quality of any pair
 
 
 @record
@@ -67,7 +68,10 @@ class Physics:
         last = np.where(kept, self.lifetime, -1)
         for link in np.flatnonzero(~kept):  # decays descend
             last[link] = np.searchsorted(-scale[link] * decays[:-1], -floor, side="right") - 1
-        return Law(scale, shift, decays, self.lifetime, last, *pair, *end, float(self.quality(self.min_fidelity)))
+        fresh = float((scale + shift).max(initial=0.0)) * (1.0 + 1e-12)  # products are rounded
+        return Law(
+            scale, shift, decays, self.lifetime, last, *pair, *end, float(self.quality(self.min_fidelity)), fresh
+        )
 
     def quality(self, floor):
         """The least quality of a route that keeps a fidelity floor, elementwise."""

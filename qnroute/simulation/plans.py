@@ -27,7 +27,7 @@ def shortest_plan(world: World) -> Plan:
     return Plan(routes, indptr, links)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _fewest(indptr, neighbour, via, low, high, order, source, lengths):
     """Links of each request's route, from its source; `lengths` is filled in. One search for each lower node."""
     n = len(indptr) - 1

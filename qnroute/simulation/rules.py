@@ -48,7 +48,7 @@ def no_chances(runs: int) -> Chances:
     return Chances(np.zeros(runs + 1, dtype=np.int64), none, none, np.zeros((1, 0), dtype=np.float32), 0.0, 0, 0.0)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def advance(w, s, until, rule, plan, chances, work, log, room):
     """Let all runs go on by a rule up to slot `until`, or to where the log has less than `room` rows left."""
     while s.slot[0] < until:
@@ -61,7 +61,7 @@ def advance(w, s, until, rule, plan, chances, work, log, room):
         s.slot[0] += 1
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def decide(w, s, run, rule, plan, chances, work, log):
     """What a rule does in this slot."""
     if chances.first[run + 1] > chances.first[run]:
@@ -87,7 +87,7 @@ def decide(w, s, run, rule, plan, chances, work, log):
             use_route(w, s, run, k, work.route, length, quality, log)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def in_order(w, s, run):
     """The queue, heaviest first, otherwise as it stands."""
     start, size = w.requests[run], s.queued[run]
@@ -101,7 +101,7 @@ def in_order(w, s, run):
     return order
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def held_for(w, s, run, request):
     """The place of the held pair between the ends of a request that keeps its floor with the least to spare, or -1."""
     low, high = min(w.source[request], w.target[request]), max(w.source[request], w.target[request])
@@ -114,7 +114,7 @@ def held_for(w, s, run, request):
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _planned(w, s, run, request, plan, work):
     """The first route of the plan whose links all hold a pair and that keeps the floor, by the youngest pairs."""
     for route in range(plan.routes[request], plan.routes[request + 1]):
@@ -132,7 +132,7 @@ def _planned(w, s, run, request, plan, work):
     return 0, 0.0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _shortest_first(w, s, run, order, work, log):
     """Again and again the request whose route is worth most: its weight over the root of its links."""
     worth = np.zeros(len(order))
@@ -155,7 +155,7 @@ def _shortest_first(w, s, run, order, work, log):
 # --- paper C's pre-positioning ---
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _preposition(w, s, run, chances, work, log):
     """Algorithm 2 of paper C: likely pairs of nodes, the best product of chance and fidelity first."""
     if s.holding[run] >= w.held:
@@ -196,7 +196,7 @@ def _preposition(w, s, run, chances, work, log):
             new += 1
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _is_held(w, s, run, low, high):
     for place in range(run * w.held, run * w.held + s.holding[run]):
         if s.low[place] == low and s.high[place] == high:

@@ -155,20 +155,20 @@ class Simulator:
         return {**columns, "fidelity": self.log.fidelity[: self.log.length[0]][mine]}
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _begin(w, s, log):
     for run in range(len(w.seeds)):
         engine.begin(w, s, run, log)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _finish(w, s, log):
     for run in range(len(w.seeds)):
         engine.finish(w, s, run, log)
     s.slot[0] += 1
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _try_routes(w, s, subjects, channels, indptr, log):
     done = np.zeros(len(subjects), dtype=np.bool_)
     for i in range(len(subjects)):
@@ -185,7 +185,7 @@ def _try_routes(w, s, subjects, channels, indptr, log):
     return done, engine.FITS, -1
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _use_held(w, s, requests, places, log):
     for i in range(len(requests)):
         run = np.searchsorted(w.requests, requests[i], side="right") - 1
