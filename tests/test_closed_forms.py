@@ -1,8 +1,8 @@
 """The compiled engine with the reactive rule against exact answers of chains: success probability and mean latency.
 
-Each case has a quarter of a million requests: two runs side by side, each of a hundred chains that share no node. Limits
-are 4 standard errors; a p that is 2 % off moves the success by 7 to 24 of them, as each case checks, and the latency of
-successes by 1 to 6.
+Each case has a quarter of a million requests: two runs side by side, each of a hundred chains that share no node.
+Limits are 4 standard errors; a p that is 2 % off moves the success by 7 to 24 of them, as each case checks, and the
+latency of successes by 1 to 6.
 """
 
 import closed_forms
