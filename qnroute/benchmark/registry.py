@@ -105,6 +105,12 @@ BENCHMARKS = {
             runs=20,
         ),
         Benchmark(
+            "simulators",
+            "CPU time per delivered end-to-end pair on networks of 100 nodes: our slot simulator, SimQN",
+            "qnroute.benchmark.simulators:measure",
+            runs=5,
+        ),
+        Benchmark(
             "stating",
             "route choice as a QUBO of 100,000 variables and 500,000 couplers: arrays against from_numpy_vectors alone "
             "and dictionaries",
