@@ -106,12 +106,18 @@ BENCHMARKS = {
         ),
         Benchmark(
             "spep",
-            "paper C's experiment: pre-positioning, its predictors, all baselines and lookahead on four topologies, with "
-            "printed figures beside and what is not printed swept",
+            "paper C's experiment on four topologies: pre-positioning with its predictors, baselines, lookahead, and the "
+            "printed figures beside",
             "qnroute.benchmark.spep:measure",
             options=("case",),
             runs=20,
             drawn="qnroute.benchmark.spep_figures:plot_outcomes",
+        ),
+        Benchmark(
+            "simulators",
+            "CPU time per delivered end-to-end pair on networks of 100 nodes: our slot simulator, SimQN",
+            "qnroute.benchmark.simulators:measure",
+            runs=5,
         ),
         Benchmark(
             "stating",

@@ -1,4 +1,4 @@
-"""Paper C's experiment (C8 to C13): four topologies, all baselines and predictors, on the same luck; printed beside ours.
+"""Paper C's experiment (C8 to C13): four topologies, all baselines and predictors, on the same luck.
 
 What the paper does not print is not tuned to its figures: the arrival rate, the threshold, the least fidelity, the
 number of held pairs and the law of decay are swept around the defaults, and every row is shown.
