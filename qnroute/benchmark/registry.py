@@ -106,8 +106,8 @@ BENCHMARKS = {
         ),
         Benchmark(
             "spep",
-            "paper C's experiment on four topologies: pre-positioning with its predictors, baselines, lookahead, and the "
-            "printed figures beside",
+            "paper C's experiment on four topologies: baselines, pre-positioning by each predictor, lookahead, printed "
+            "figures beside",
             "qnroute.benchmark.spep:measure",
             options=("case",),
             runs=20,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+
+from qnroute.simulation.lean import lean
 
 EVENTS = (
     "expired", "held-expired", "made", "arrived", "used", "served", "served-held", "swap-failed", "held", "dropped",
@@ -37,7 +38,7 @@ def with_room(log: Log, more: int) -> Log:
     return grown
 
 
-@njit(cache=True, error_model="numpy")
+@lean
 def note(log, run, slot, event, a, b, c, fidelity):
     """Add a row, where rows are wanted."""
     if len(log.rows) == 0:

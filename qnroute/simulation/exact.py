@@ -17,7 +17,7 @@ from qnroute.network import Network
 from qnroute.problem import Problem, Request
 from qnroute.simulation.rules import in_order
 from qnroute.simulation.scenario import Case
-from qnroute.simulation.search import Workspace, fewest_links, workspace_of, youngest
+from qnroute.simulation.search import Workspace, fewest_links, offer, taken, workspace_of, youngest
 from qnroute.simulation.simulator import Simulator
 
 _PROVEN = 1e-6
@@ -53,33 +53,35 @@ def _simply(w, s, run, work):
     It is so if each request gets what it would get alone. Where all nodes swap alike, a route of fewest links is worth
     the most; where swaps never fail, all routes are worth the same.
     """
-    order = in_order(w, s, run)
+    order = work.order[: in_order(w, s, run, work.order)]
     swaps = w.swap[w.nodes[run] : w.nodes[run + 1]]
     perfect, alike = bool((swaps >= 1.0).all()), bool((swaps == swaps[0]).all())
     alone = np.empty(len(order), dtype=np.int64)
+    offer(w, s, run, work)
     for i, k in enumerate(order):
-        alone[i], _ = fewest_links(w, s, run, w.source[k], w.target[k], w.need[k], work)
+        alone[i], _ = fewest_links(w, w.source[k], w.target[k], w.need[k], work)
     served, indptr = np.empty(len(order), dtype=np.int64), np.zeros(len(order) + 1, dtype=np.int64)
-    taken, births = np.empty(len(w.link), dtype=np.int64), np.empty(len(w.link), dtype=np.int64)
+    used, births = np.empty(len(w.link), dtype=np.int64), np.empty(len(w.link), dtype=np.int64)
     count, filled, proven = 0, 0, True
     for i, k in enumerate(order):
         if alone[i] == 0:
             continue
-        length, _ = fewest_links(w, s, run, w.source[k], w.target[k], w.need[k], work)
+        length, _ = fewest_links(w, w.source[k], w.target[k], w.need[k], work)
         if length == 0 or (length > 1 and not alike) or (length != alone[i] and not perfect):
             proven = False
             break
         for j in range(length):
             channel = work.route[j]
-            taken[filled], births[filled] = channel, s.birth[channel]
+            used[filled], births[filled] = channel, s.birth[channel]
             s.birth[channel] = -1
             filled += 1
+        taken(w, s, work.route, length, work)
         served[count] = k
         count += 1
         indptr[count] = filled
     for i in range(filled):  # put back what was only tried
-        s.birth[taken[i]] = births[i]
-    return served[:count].copy(), taken[:filled].copy(), indptr[: count + 1].copy(), proven
+        s.birth[used[i]] = births[i]
+    return served[:count].copy(), used[:filled].copy(), indptr[: count + 1].copy(), proven
 
 
 def _solved(simulator: Simulator, run: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

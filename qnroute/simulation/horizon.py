@@ -63,7 +63,8 @@ def advance_by_prices(w, s, until, demands, tuning, prices, offers, labels, log,
 @njit(cache=True, error_model="numpy")
 def look_ahead(w, s, run, demands, tuning, prices, offers, labels, log):
     """Serve and pre-position in this slot, by prices that come from the slots ahead."""
-    order = in_order(w, s, run)
+    order = s.queue[w.requests[run] : w.requests[run] + s.queued[run]].copy()
+    in_order(w, s, run, order)
     price_links(w, s, run, order, demands, tuning, prices)
     slot = s.slot[0]
     for channel in range(w.channels[run], w.channels[run + 1]):

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from qnroute.simulation.search import fewest_links, highest_quality, youngest
+from qnroute.simulation.lean import lean
+from qnroute.simulation.search import fewest_links, highest_quality, offer, taken
 from qnroute.simulation.slot import begin, end_fidelity, finish, pair_quality, use_held, use_route
 
 REACTIVE, HIGHEST_FIDELITY, GREEDY, PLANNED = range(4)
@@ -64,44 +65,52 @@ def advance(w, s, until, rule, plan, chances, work, log, room):
 @njit(cache=True, error_model="numpy")
 def decide(w, s, run, rule, plan, chances, work, log):
     """What a rule does in this slot."""
+    if s.queued[run] == 0 and chances.first[run + 1] == chances.first[run]:
+        return
+    offer(w, s, run, work)
     if chances.first[run + 1] > chances.first[run]:
         _preposition(w, s, run, chances, work, log)
-    if s.queued[run] == 0:
-        return
-    order = in_order(w, s, run)
     if rule == GREEDY:
-        _shortest_first(w, s, run, order, work, log)
-        return
-    for k in order:
+        _shortest_first(w, s, run, work, log)
+    else:
+        _serve(w, s, run, rule, plan, work, log)
+
+
+@lean
+def _serve(w, s, run, rule, plan, work, log):
+    """The queue once through, each request by what is held for it or else by the rule."""
+    order = work.order
+    for i in range(in_order(w, s, run, order)):
+        k = order[i]
         place = held_for(w, s, run, k)
         if place >= 0:
             use_held(w, s, run, k, place, log)
             continue
         if rule == PLANNED:
-            length, quality = _planned(w, s, run, k, plan, work)
+            length, quality = _planned(w, k, plan, work)
         elif rule == HIGHEST_FIDELITY:
-            length, quality = highest_quality(w, s, run, w.source[k], w.target[k], w.need[k], work)
+            length, quality = highest_quality(w, w.source[k], w.target[k], w.need[k], work)
         else:
-            length, quality = fewest_links(w, s, run, w.source[k], w.target[k], w.need[k], work)
+            length, quality = fewest_links(w, w.source[k], w.target[k], w.need[k], work)
         if length:
             use_route(w, s, run, k, work.route, length, quality, log)
+            taken(w, s, work.route, length, work)
 
 
-@njit(cache=True, error_model="numpy")
-def in_order(w, s, run):
-    """The queue, heaviest first, otherwise as it stands."""
+@lean
+def in_order(w, s, run, order):
+    """The queue, heaviest first, otherwise as it stands, written to `order`; gives its length."""
     start, size = w.requests[run], s.queued[run]
-    order = s.queue[start : start + size].copy()
-    for i in range(1, size):
-        k, j = order[i], i
+    for i in range(size):
+        k, j = s.queue[start + i], i
         while j > 0 and w.weight[order[j - 1]] < w.weight[k]:
             order[j] = order[j - 1]
             j -= 1
         order[j] = k
-    return order
+    return size
 
 
-@njit(cache=True, error_model="numpy")
+@lean
 def held_for(w, s, run, request):
     """The place of the held pair between the ends of a request that keeps its floor with the least to spare, or -1."""
     low, high = min(w.source[request], w.target[request]), max(w.source[request], w.target[request])
@@ -114,42 +123,50 @@ def held_for(w, s, run, request):
     return found
 
 
-@njit(cache=True, error_model="numpy")
-def _planned(w, s, run, request, plan, work):
+@lean
+def _planned(w, request, plan, work):
     """The first route of the plan whose links all hold a pair and that keeps the floor, by the youngest pairs."""
     for route in range(plan.routes[request], plan.routes[request + 1]):
         length, quality = 0, 1.0
         for i in range(plan.indptr[route], plan.indptr[route + 1]):
-            channel = youngest(w, s, plan.links[i])
-            if channel < 0:
+            if work.offer[plan.links[i]] <= 0.0:
                 length = 0
                 break
-            quality *= pair_quality(w, s, channel, s.slot[0])
-            work.route[length] = channel
+            quality *= work.offer[plan.links[i]]
+            work.route[length] = work.youngest[plan.links[i]]
             length += 1
         if length and quality >= w.need[request]:
             return length, quality
     return 0, 0.0
 
 
-@njit(cache=True, error_model="numpy")
-def _shortest_first(w, s, run, order, work, log):
+@lean
+def _shortest_first(w, s, run, work, log):
     """Again and again the request whose route is worth most: its weight over the root of its links."""
-    worth = np.zeros(len(order))
-    for i, k in enumerate(order):
-        length, _ = fewest_links(w, s, run, w.source[k], w.target[k], w.need[k], work)
-        worth[i] = w.weight[k] / np.sqrt(length) if length else 0.0
+    order, worth = work.order, work.worth
+    size = in_order(w, s, run, order)
+    for i in range(size):
+        worth[i], _, _ = _worth(w, order[i], work)
     while True:
-        i = np.argmax(worth)
-        if worth[i] <= 0.0:
+        first = 0
+        for i in range(1, size):
+            if worth[i] > worth[first]:
+                first = i
+        if size == 0 or worth[first] <= 0.0:
             return
-        k = order[i]
-        length, quality = fewest_links(w, s, run, w.source[k], w.target[k], w.need[k], work)
-        now = w.weight[k] / np.sqrt(length) if length else 0.0
-        if now == worth[i]:
-            use_route(w, s, run, k, work.route, length, quality, log)
+        now, length, quality = _worth(w, order[first], work)
+        if now == worth[first]:
+            use_route(w, s, run, order[first], work.route, length, quality, log)
+            taken(w, s, work.route, length, work)
             now = 0.0
-        worth[i] = now  # less than it was where others have taken its pairs
+        worth[first] = now  # less than it was where others have taken its pairs
+
+
+@lean
+def _worth(w, request, work):
+    """What a request's route is worth, its length and quality."""
+    length, quality = fewest_links(w, w.source[request], w.target[request], w.need[request], work)
+    return (w.weight[request] / np.sqrt(length) if length else 0.0), length, quality
 
 
 # --- paper C's pre-positioning ---
@@ -169,7 +186,7 @@ def _preposition(w, s, run, chances, work, log):
     for j in range(start, end):
         if not chance[j] > chances.threshold or _is_held(w, s, run, chances.low[j], chances.high[j]):
             continue
-        length, quality = fewest_links(w, s, run, chances.low[j], chances.high[j], least, work)
+        length, quality = fewest_links(w, chances.low[j], chances.high[j], least, work)
         if length == 0:
             continue
         if length > widest:
@@ -193,10 +210,11 @@ def _preposition(w, s, run, chances, work, log):
             quality *= pair_quality(w, s, route[i], s.slot[0])
         if quality > 0.0:
             use_route(w, s, run, -1, route, length, quality, log)
+            taken(w, s, route, length, work)
             new += 1
 
 
-@njit(cache=True, error_model="numpy")
+@lean
 def _is_held(w, s, run, low, high):
     for place in range(run * w.held, run * w.held + s.holding[run]):
         if s.low[place] == low and s.high[place] == high:

@@ -2,6 +2,9 @@
 
 Qualities multiply along a route and are at most 1, so a route that meets a node twice is never better than the one
 without the loop, in either sense; labels therefore need not remember where they have been.
+
+`offer` notes the youngest pair of every link before the searches of a slot, `taken` after a route was used. The inner
+functions are given plain arrays: members of tuples cost them more than the search does.
 """
 
 from __future__ import annotations
@@ -9,41 +12,51 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from qnroute.simulation.lean import lean
 from qnroute.simulation.slot import pair_quality
 
 
 class Workspace(NamedTuple):
-    """Room for one search at a time; nodes count through all runs."""
+    """Room for one search at a time; nodes and links count through all runs."""
 
+    offer: np.ndarray  # (L,) float64, quality of the youngest pair of each link, 0 where there is none
+    youngest: np.ndarray  # (L,) int64, its channel
+    route: np.ndarray  # (N + 1,) int64, channels of the route found, from source to target
+    order: np.ndarray  # (Q,) int64, requests of a queue in the order in which they are served
+    worth: np.ndarray  # (Q,) float64
     best: np.ndarray  # (N,) float64, zero between searches
-    label: np.ndarray  # (N,) int64, the newest label of a node
+    links: np.ndarray  # (N,) int64, of the best route to a node
     queue: np.ndarray  # (N + 1,) int64
     waiting: np.ndarray  # (N,) bool
-    route: np.ndarray  # (N + 1,) int64, channels of the route found
-    node: np.ndarray  # labels: node, channel by which it was reached, label before it, quality
-    channel: np.ndarray
-    parent: np.ndarray
-    quality: np.ndarray
     level: np.ndarray  # (2, N) int64, links from either end, -1 between searches
     reach: np.ndarray  # (2, N) float64, best quality at that level
-    step: np.ndarray  # (2, N) int64, the channel by which it was reached
+    step: np.ndarray  # (2, N) int64, the link by which it was reached
     met: np.ndarray  # (2, N) int64, nodes in the order of their levels
 
 
 def workspace_of(w) -> Workspace:
     """Room for the searches of all runs of a world."""
-    n, whole = len(w.memory), lambda size: np.zeros(size, dtype=np.int64)
-    room = 8 * n + 64
+    n, links, requests = len(w.memory), len(w.tail), len(w.source)
+    whole = lambda size: np.zeros(size, dtype=np.int64)  # noqa: E731
     return Workspace(
-        np.zeros(n), whole(n), whole(n + 1), np.zeros(n, dtype=bool), whole(n + 1),
-        whole(room), whole(room), whole(room), np.zeros(room),
-        np.full((2, n), -1, dtype=np.int64), np.zeros((2, n)), whole((2, n)), whole((2, n)),
-    )  # fmt: skip
+        offer=np.zeros(links),
+        youngest=whole(links),
+        route=whole(n + 1),
+        order=whole(requests),
+        worth=np.zeros(requests),
+        best=np.zeros(n),
+        links=whole(n),
+        queue=whole(n + 1),
+        waiting=np.zeros(n, dtype=bool),
+        level=np.full((2, n), -1, dtype=np.int64),
+        reach=np.zeros((2, n)),
+        step=whole((2, n)),
+        met=whole((2, n)),
+    )
 
 
-@njit(cache=True, inline="always")
+@lean
 def youngest(w, s, link):
     """The channel of a link whose pair was made last, the lowest among equals; -1 where none holds a pair."""
     found, born = -1, -1
@@ -53,35 +66,79 @@ def youngest(w, s, link):
     return found
 
 
-@njit(cache=True, error_model="numpy")
-def fewest_links(w, s, run, source, target, need, work):
+@lean
+def offer(w, s, run, work):
+    """Note what every link of a run has to offer in this slot."""
+    for e in range(w.links[run], w.links[run + 1]):
+        channel = youngest(w, s, e)
+        work.youngest[e] = channel
+        work.offer[e] = pair_quality(w, s, channel, s.slot[0]) if channel >= 0 else 0.0
+
+
+@lean
+def taken(w, s, route, length, work):
+    """Note what the links of a route have left, now that it was used."""
+    for i in range(length):
+        e = w.link[route[i]]
+        channel = youngest(w, s, e)
+        work.youngest[e] = channel
+        work.offer[e] = pair_quality(w, s, channel, s.slot[0]) if channel >= 0 else 0.0
+
+
+@lean
+def fewest_links(w, source, target, need, work):
     """The route of fewest links whose quality is at least `need`, of these the one of highest quality.
 
-    Leaves its channels in ``work.route``, from source to target; gives their number (0: there is none) and the quality.
-    Most often the routes of fewest links at all keep the floor: they are found from both ends, which meets few nodes.
+    Leaves its channels in ``work.route``; gives their number (0: there is none) and the quality. Most often the routes
+    of fewest links at all keep the floor: they are found from both ends, which meets few nodes.
     """
-    length, quality = _from_both_ends(w, s, source, target, need, work)
-    if length <= 0 or quality >= need:
-        return max(length, 0), quality
-    return _in_layers(w, s, source, target, need, work)
+    return _fewest(
+        w.indptr, w.neighbour, w.via, w.tail, w.head, work.offer, source, target, need, w.law.fresh, work.route,
+        work.level, work.reach, work.step, work.met, work.best, work.queue, work.youngest,
+    )  # fmt: skip
 
 
-@njit(cache=True, error_model="numpy")
-def _from_both_ends(w, s, source, target, need, work):
+@lean
+def highest_quality(w, source, target, need, work):
+    """The route of highest quality, of equals the one of fewest links, if it reaches `need`; as `fewest_links`."""
+    return _best_of_all(
+        w.indptr, w.neighbour, w.via, w.tail, w.head, work.offer, source, target, need, work.route, work.best,
+        work.links, work.step, work.queue, work.waiting, work.met, work.youngest,
+    )  # fmt: skip
+
+
+@lean
+def _fewest(
+    indptr, neighbour, via, tail, head, offer, source, target, need, fresh, route, level, reach, step, met, best, seen,
+    youngest,
+):  # fmt: skip
+    length, quality = _from_both_ends(
+        indptr, neighbour, via, tail, head, offer, source, target, need, fresh, route, level, reach, step, met
+    )
+    if length > 0 and quality < need:
+        length, quality = _in_layers(
+            indptr, neighbour, via, tail, head, offer, source, target, need, route, level, reach, step, met, best, seen
+        )
+    for i in range(length):
+        route[i] = youngest[route[i]]
+    return length, quality
+
+
+@lean
+def _from_both_ends(
+    indptr, neighbour, via, tail, head, offer, source, target, need, fresh, route, level, reach, step, met
+):
     """The best of the routes of fewest links, whatever its quality; 0 links where no route can keep the floor.
 
     Levels grow from both ends, the smaller side first, each node with the best quality at its level, until they meet.
+    No route of as many links can be better than as many fresh pairs.
     """
-    level, reach, step, met, slot = work.level, work.reach, work.step, work.met, s.slot[0]
-    for side in range(2):
-        end = source if side == 0 else target
-        level[side, end], reach[side, end], met[side, 0] = 0, 1.0, end
+    level[0, source], reach[0, source], met[0, 0] = 0, 1.0, source
+    level[1, target], reach[1, target], met[1, 0] = 0, 1.0, target
     start0, count0, start1, count1, depth0, depth1 = 0, 1, 0, 1, 0, 0
-    best, length, middle, most = 0.0, 0, -1, 1.0
-    while middle < 0 and start0 < count0 and start1 < count1:
-        most *= w.law.fresh
-        if most < need:
-            break
+    best, length, middle, most = 0.0, 0, -1, fresh
+    while middle < 0 and start0 < count0 and start1 < count1 and most >= need:
+        most *= fresh
         side = 0 if count0 - start0 <= count1 - start1 else 1
         start, end = (start0, count0) if side == 0 else (start1, count1)
         depth = (depth0 if side == 0 else depth1) + 1
@@ -89,21 +146,21 @@ def _from_both_ends(w, s, source, target, need, work):
         for at in range(start, end):
             node = met[side, at]
             quality = reach[side, node]
-            for i in range(w.indptr[node], w.indptr[node + 1]):
-                there = w.neighbour[i]
+            for i in range(indptr[node], indptr[node + 1]):
+                here = offer[via[i]]
+                if here <= 0.0:
+                    continue
+                there = neighbour[i]
                 known = level[side, there]
                 if 0 <= known < depth:
                     continue
-                channel = youngest(w, s, w.via[i])
-                if channel < 0:
-                    continue
-                reached = quality * pair_quality(w, s, channel, slot)
+                reached = quality * here
                 if known < 0:
-                    level[side, there], reach[side, there], step[side, there] = depth, reached, channel
+                    level[side, there], reach[side, there], step[side, there] = depth, reached, via[i]
                     met[side, count] = there
                     count += 1
                 elif reached > reach[side, there]:
-                    reach[side, there], step[side, there] = reached, channel
+                    reach[side, there], step[side, there] = reached, via[i]
         if side == 0:
             start0, count0, depth0 = end, count, depth
         else:
@@ -113,7 +170,17 @@ def _from_both_ends(w, s, source, target, need, work):
             if level[1 - side, node] >= 0 and reach[0, node] * reach[1, node] > best:
                 best, middle = reach[0, node] * reach[1, node], node
     if middle >= 0:
-        length, best = _joined(w, s, middle, depth0, depth1, work)
+        length, best = depth0 + depth1, 1.0
+        node = middle
+        for i in range(depth0 - 1, -1, -1):
+            route[i] = step[0, node]
+            node = tail[route[i]] + head[route[i]] - node
+        node = middle
+        for i in range(depth0, length):
+            route[i] = step[1, node]
+            node = tail[route[i]] + head[route[i]] - node
+        for i in range(length):  # in the order of the route, as the judge multiplies
+            best *= offer[route[i]]
     for at in range(count0):
         level[0, met[0, at]] = -1
     for at in range(count1):
@@ -121,104 +188,91 @@ def _from_both_ends(w, s, source, target, need, work):
     return length, best
 
 
-@njit(cache=True, error_model="numpy")
-def _joined(w, s, middle, before, after, work):
-    """Write down the route through a node met from both ends; gives its length and quality."""
-    node = middle
-    for i in range(before - 1, -1, -1):
-        channel = work.step[0, node]
-        work.route[i] = channel
-        node = w.tail[w.link[channel]] + w.head[w.link[channel]] - node
-    node = middle
-    for i in range(before, before + after):
-        channel = work.step[1, node]
-        work.route[i] = channel
-        node = w.tail[w.link[channel]] + w.head[w.link[channel]] - node
-    quality = 1.0
-    for i in range(before + after):
-        quality *= pair_quality(w, s, work.route[i], s.slot[0])
-    return before + after, quality
+@lean
+def _in_layers(
+    indptr, neighbour, via, tail, head, offer, source, target, need, route, level, reach, step, met, best, seen
+):
+    """As `fewest_links`: layer by layer from the source, each node with every quality that more links improve.
 
-
-@njit(cache=True, error_model="numpy")
-def _in_layers(w, s, source, target, need, work):
-    """As `fewest_links`: layer by layer from the source, each node with every quality that more links improve."""
-    best, label, slot = work.best, work.label, s.slot[0]
-    nodes, channels, parents, qualities = work.node, work.channel, work.parent, work.quality
-    nodes[0], channels[0], parents[0], qualities[0] = source, -1, -1, 1.0
-    best[source], label[source] = 1.0, 0
-    start, count, links = 0, 1, 0
-    while start < count and best[target] == 0.0:
-        end = count  # labels from here on have one link more
-        for at in range(start, end):
-            node, quality = nodes[at], qualities[at]
-            if at < label[node] < end:  # a better one of as many links came after it
-                continue
-            for i in range(w.indptr[node], w.indptr[node + 1]):
-                channel = youngest(w, s, w.via[i])
-                if channel < 0:
-                    continue
-                there, reached = w.neighbour[i], quality * pair_quality(w, s, channel, slot)
-                if reached < need or reached <= best[there]:
-                    continue
-                best[there] = reached
-                if count == len(nodes):
-                    nodes, channels, parents = _twice(nodes), _twice(channels), _twice(parents)
-                    qualities = _twice(qualities)
-                nodes[count], channels[count], parents[count], qualities[count] = there, channel, at, reached
-                label[there] = count
-                count += 1
-        start, links = end, links + 1
-    found, length = best[target], 0
-    if found > 0.0:
-        length, at = links, label[target]
-        for i in range(length - 1, -1, -1):
-            work.route[i] = channels[at]
-            at = parents[at]
-    for at in range(count):
-        best[nodes[at]] = 0.0
+    Only the last layer remembers how it was reached: the route is found from its end, with fewer layers each time.
+    """
+    length, found = _grown(
+        indptr, neighbour, via, offer, source, target, need, len(best), level, reach, step, met, best, seen
+    )
+    node = target
+    for i in range(length - 1, -1, -1):
+        if i < length - 1:
+            _grown(indptr, neighbour, via, offer, source, node, need, i + 1, level, reach, step, met, best, seen)
+        route[i] = step[0, node]
+        node = tail[route[i]] + head[route[i]] - node
     return length, found
 
 
-@njit(cache=True, error_model="numpy")
-def _twice(values):
-    return np.concatenate((values, values))
+@lean
+def _grown(indptr, neighbour, via, offer, source, target, need, layers, level, reach, step, met, best, seen):
+    """Layers until `target` is reached or `layers` have grown: their number (0: not reached) and the quality there.
+
+    `step` then has the link by which each node of the last layer was reached.
+    """
+    best[source], seen[0], touched = 1.0, source, 1
+    reach[0, source], met[0, 0], count, layer = 1.0, source, 1, 0
+    while count and layer < layers and (best[target] == 0.0 or layers < len(best)):
+        layer += 1
+        side, size, count = layer & 1, count, 0
+        for at in range(size):
+            node = met[1 - side, at]
+            quality = reach[1 - side, node]
+            for i in range(indptr[node], indptr[node + 1]):
+                there, reached = neighbour[i], quality * offer[via[i]]
+                if reached < need or reached <= best[there]:
+                    continue
+                if best[there] == 0.0:
+                    seen[touched] = there
+                    touched += 1
+                if level[0, there] != layer:
+                    level[0, there] = layer
+                    met[side, count] = there
+                    count += 1
+                best[there], reach[side, there], step[0, there] = reached, reached, via[i]
+    found = best[target]
+    for at in range(touched):
+        best[seen[at]], level[0, seen[at]] = 0.0, -1
+    return (layer if found > 0.0 else 0), found
 
 
-@njit(cache=True, error_model="numpy")
-def highest_quality(w, s, run, source, target, need, work):
-    """The route of highest quality, of equals the one of fewest links, if it reaches `need`; as `fewest_links`."""
-    best, slot, queue, waiting = work.best, s.slot[0], work.queue, work.waiting
-    room, links, via = len(queue), work.parent, work.channel
-    first = w.nodes[run]
-    for node in range(first, w.nodes[run + 1]):
-        best[node] = 0.0
-    best[source], links[source - first], via[source - first] = 1.0, 0, -1
-    queue[0], head, size = source, 0, 1
+@lean
+def _best_of_all(
+    indptr, neighbour, via, tail, head, offer, source, target, need, route, best, links, step, queue, waiting, met,
+    youngest,
+):  # fmt: skip
+    """As `highest_quality`: labels are corrected until none can be."""
+    room, at, size, count = len(queue), 0, 1, 1
+    best[source], links[source], queue[0], met[0, 0] = 1.0, 0, source, source
     while size:
-        node = queue[head]
-        head, size = (head + 1) % room, size - 1
+        node = queue[at]
+        at, size = (at + 1) % room, size - 1
         waiting[node] = False
-        quality, length = best[node], links[node - first] + 1
-        for i in range(w.indptr[node], w.indptr[node + 1]):
-            channel = youngest(w, s, w.via[i])
-            if channel < 0:
+        quality, length = best[node], links[node] + 1
+        for i in range(indptr[node], indptr[node + 1]):
+            there, reached = neighbour[i], quality * offer[via[i]]
+            known = best[there]
+            if reached < need or reached <= 0.0 or reached < known or (reached == known and length >= links[there]):
                 continue
-            there, reached = w.neighbour[i], quality * pair_quality(w, s, channel, slot)
-            if reached < need or reached < best[there] or (reached == best[there] and length >= links[there - first]):
-                continue
-            best[there], links[there - first], via[there - first] = reached, length, channel
+            if known == 0.0:
+                met[0, count] = there
+                count += 1
+            best[there], links[there], step[0, there] = reached, length, via[i]
             if not waiting[there] and there != target:
                 waiting[there] = True
-                queue[(head + size) % room] = there
+                queue[(at + size) % room] = there
                 size += 1
     found, length = best[target], 0
     if found > 0.0:
-        length, node = links[target - first], target
+        length, node = links[target], target
         for i in range(length - 1, -1, -1):
-            channel = via[node - first]
-            work.route[i] = channel
-            node = w.tail[w.link[channel]] + w.head[w.link[channel]] - node
-    for node in range(first, w.nodes[run + 1]):
-        best[node] = 0.0
+            e = step[0, node]
+            route[i] = youngest[e]
+            node = tail[e] + head[e] - node
+    for i in range(count):
+        best[met[0, i]] = 0.0
     return length, found

@@ -12,6 +12,7 @@ from numba import njit
 
 from qnroute.simulation import events, world
 from qnroute.simulation.events import note
+from qnroute.simulation.lean import lean
 from qnroute.simulation.luck import GENERATE, SWAP, key, uniform
 
 NONE = np.nan
@@ -28,7 +29,7 @@ FAULTS = (
 )
 
 
-@njit(cache=True, error_model="numpy")
+@lean
 def begin(w, s, run, log):
     """Steps 1 to 3: expiry, generation, arrivals."""
     slot = s.slot[0]
@@ -46,7 +47,7 @@ def begin(w, s, run, log):
     s.due[run] = due
 
 
-@njit(cache=True, error_model="numpy")
+@lean
 def _expire(w, s, run, slot, log):
     birth, link, last = s.birth, w.link, w.law.last
     gone = 0
@@ -75,13 +76,13 @@ def _expire(w, s, run, slot, log):
         drop_held(w, s, run, place)
 
 
-@njit(cache=True, error_model="numpy")
+@lean
 def _aged(w, link, age):
     """Fidelity of a pair of a link at an age."""
     return w.law.pair_slope * (w.law.scale[link] * w.law.decays[age] + w.law.shift) + w.law.pair_offset
 
 
-@njit(cache=True, error_model="numpy")
+@lean
 def _generate(w, s, run, slot, log):
     """Without memory limits the order of the links counts for the log alone."""
     birth, first, tail, head, qubits, per_link = s.birth, w.first, w.tail, w.head, s.qubits, s.per_link
@@ -111,7 +112,7 @@ def _generate(w, s, run, slot, log):
     s.counts[run, world.MADE] += made
 
 
-@njit(cache=True, error_model="numpy")
+@lean
 def _generate_limited(w, s, run, slot, log):
     """With memory limits: a channel tries only while both its ends have a free qubit."""
     chance = w.chance[min(slot // w.epoch, len(w.chance) - 1)]
@@ -134,7 +135,7 @@ def _generate_limited(w, s, run, slot, log):
                 note(log, run, slot, events.MADE, channel - w.channels[run], -1, -1, _aged(w, e, 0))
 
 
-@njit(cache=True, error_model="numpy")
+@lean
 def finish(w, s, run, log):
     """Step 5: what was served or has passed its deadline leaves the queue."""
     slot, start, kept = s.slot[0], w.requests[run], 0
@@ -153,19 +154,19 @@ def finish(w, s, run, log):
 # --- fidelity ---
 
 
-@njit(cache=True, error_model="numpy", inline="always")
+@lean
 def pair_quality(w, s, channel, slot):
     """Quality of the pair that a channel holds."""
     return w.law.scale[w.link[channel]] * w.law.decays[slot - s.birth[channel]] + w.law.shift
 
 
-@njit(cache=True, error_model="numpy", inline="always")
+@lean
 def end_fidelity(w, quality):
     """Fidelity of a route or a held pair of that quality."""
     return w.law.end_slope * quality + w.law.end_offset
 
 
-@njit(cache=True, error_model="numpy")
+@lean
 def route_quality(w, s, route, length):
     """The product over the pairs of a route, from its first."""
     quality, slot = 1.0, s.slot[0]
@@ -177,7 +178,7 @@ def route_quality(w, s, route, length):
 # --- decisions ---
 
 
-@njit(cache=True, error_model="numpy")
+@lean
 def use_route(w, s, run, request, route, length, quality, log):
     """Use up a route's pairs, for a request or (-1) for a pair to hold; says whether all swaps succeeded."""
     slot, base = s.slot[0], w.links[run]
@@ -221,7 +222,7 @@ def use_route(w, s, run, request, route, length, quality, log):
     return True
 
 
-@njit(cache=True, error_model="numpy")
+@lean
 def use_held(w, s, run, request, place, log):
     """Serve a request by the held pair in a place."""
     slot = s.slot[0]
@@ -234,7 +235,7 @@ def use_held(w, s, run, request, place, log):
     drop_held(w, s, run, place)
 
 
-@njit(cache=True, error_model="numpy")
+@lean
 def drop_held(w, s, run, place):
     """Close the gap that a held pair leaves."""
     s.qubits[s.low[place]] -= 1
@@ -246,7 +247,7 @@ def drop_held(w, s, run, place):
     s.holding[run] -= 1
 
 
-@njit(cache=True, error_model="numpy")
+@lean
 def ends(w, route, length):
     """The two ends of a route, the lower first."""
     e, f = w.link[route[0]], w.link[route[length - 1]]
@@ -258,7 +259,7 @@ def ends(w, route, length):
     return min(u, v), max(u, v)
 
 
-@njit(cache=True, error_model="numpy")
+@lean
 def _outer(w, e, next_link):
     """The end of link e that the next link does not share."""
     shared = w.tail[e] == w.tail[next_link] or w.tail[e] == w.head[next_link]
@@ -268,7 +269,7 @@ def _outer(w, e, next_link):
 # --- what is wrong with a decision ---
 
 
-@njit(cache=True, error_model="numpy")
+@lean
 def is_waiting(w, s, run, request):
     """Whether a request is in the queue and not served yet."""
     if request < w.requests[run] or request >= w.requests[run + 1] or s.served[request] >= 0:
@@ -309,7 +310,7 @@ def route_fault(w, s, run, request, route, length):
     return (FITS if quality >= least else BELOW_FLOOR), quality
 
 
-@njit(cache=True, error_model="numpy")
+@lean
 def held_fault(w, s, run, request, place):
     """Which rule serving a request by the held pair in a place breaks."""
     if request < 0 or not is_waiting(w, s, run, request):
