@@ -33,7 +33,7 @@ _HOMES = {
     "qnroute.plot": ("plot_network", "plot_result"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-_ROOMS = ("catalog", "formats", "generate", "hardware", "models", "solvers")
+_ROOMS = ("catalog", "formats", "generate", "hardware", "learning", "models", "simulation", "solvers")
 
 __all__ = sorted([*_HOME_OF, *_ROOMS, "Method", "Option", "__version__", "methods", "solve"])
 
@@ -54,7 +54,7 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
-    from qnroute import catalog, formats, generate, hardware, models, solvers
+    from qnroute import catalog, formats, generate, hardware, learning, models, simulation, solvers
     from qnroute.allocation import Allocation, Route, check, value
     from qnroute.errors import InfeasibleAllocation, NoAnswer, ProblemError, QnrouteError, SolverError
     from qnroute.formats import load_network, load_problem, load_result, save_network, save_problem

@@ -94,6 +94,14 @@ BENCHMARKS = {
             listing="qnroute.benchmark.annealing:listing",
         ),
         Benchmark(
+            "forecasts",
+            "predictors of demand on held-out time: paper C's workload, and real traffic where QNROUTE_DATA names it",
+            "qnroute.benchmark.forecasts:measure",
+            options=("case",),
+            runs=5,
+            listing="qnroute.benchmark.forecasts:listing",
+        ),
+        Benchmark(
             "rates",
             "one update of a variable, 1,000 to 100,000 variables: path-anneal, dwave-samplers",
             "qnroute.benchmark.rates:measure",

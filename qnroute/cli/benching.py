@@ -24,17 +24,19 @@ def bench(
         typer.Option(
             min=1,
             max=100,
-            help="Runs of each way (building: 3, exact: 1, stating: 7); networks (sampling: 20).",
+            help="Runs of each way (building: 3, exact: 1, stating: 7, spep: 20); networks (sampling: 20).",
             metavar="N",
         ),
     ] = None,
     case: Annotated[
-        list[str] | None, typer.Option(help="exact: a case or a group of cases; may be repeated.", metavar="NAME")
+        list[str] | None, typer.Option(help="A case or a group of cases; may be repeated.", metavar="NAME")
     ] = None,
-    listed: Annotated[bool, typer.Option("--list", help="exact: the cases that there are.")] = False,
+    listed: Annotated[bool, typer.Option("--list", help="The cases that there are.")] = False,
     time_limit: Annotated[float | None, typer.Option(help="exact: seconds of each run (60).", metavar="S")] = None,
     out: Annotated[str | None, typer.Option(help="Write the table: .csv or .json", metavar="FILE")] = None,
-    plot: Annotated[str | None, typer.Option(help="exact: draw the figures: .png .svg .pdf", metavar="FILE")] = None,
+    plot: Annotated[
+        str | None, typer.Option(help="exact, spep: draw the figures: .png .svg .pdf", metavar="FILE")
+    ] = None,
 ) -> None:
     """Run a benchmark: medians of several runs, and ratios to the first way."""
     from qnroute.benchmark.registry import BENCHMARKS
