@@ -58,12 +58,14 @@ class Case:
         predictor
             As `qnroute.learning.predictors.Predictor`; it learns from the history alone.
         """
+        if self.past == 0:
+            raise ProblemError("history: found 0 slots, expected some for a predictor to learn from")
+        if not len(self.pairs):
+            return np.zeros((self.slots, 0, horizon), dtype=np.float32)
         if hasattr(predictor, "slots_per_day"):
             predictor = dataclasses.replace(predictor, slots_per_day=self.slots_per_day)
         key = repr(predictor), horizon
         if key not in self._forecasts:
-            if self.past == 0:
-                raise ProblemError("history: found 0 slots, expected some for a predictor to learn from")
             predictor.fit(self.counts[: self.past], clock=0)
             self._forecasts[key] = predictor.predict(self.counts, clock=0, horizon=horizon, start=self.past)
         return self._forecasts[key]
