@@ -142,8 +142,8 @@ def test_exact_reaches_what_trying_everything_reaches():
 def test_exact_serves_over_pairs_that_are_all_but_spent():
     """A decay so strong that qualities vanish in rounding; without floors such pairs still serve."""
     case = random_case(0) | {
-        "links": [(0, 1), (1, 2), (0, 2)], "channels": [1, 2, 1], "p": [[1.0, 1.0, 0.0], [0.0] * 3], "memory": [None] * 3,
-        "fidelity": [0.9] * 3, "swap": [0.7, 1.0, 1.0], "decay": 0.01, "lifetime": 15, "min_fidelity": 0.0,
+        "links": [(0, 1), (1, 2), (0, 2)], "channels": [1, 2, 1], "p": [[1.0, 1.0, 0.0], [0.0] * 3],
+        "memory": [None] * 3, "fidelity": [0.9] * 3, "swap": [0.7, 1.0, 1.0], "decay": 0.01, "lifetime": 15, "min_fidelity": 0.0,
         "model": "werner", "demand": [(0, 2, 12, 15, 0.0, 1.0), (2, 1, 12, 15, 0.0, 5.0)], "slots_per_epoch": 1,
     }  # fmt: skip
     exact, simulator = policy("exact"), played(policy("reactive"), case)
@@ -215,8 +215,8 @@ def test_where_there_is_nothing_to_do(name, bare):
 def test_a_log_has_room_for_a_queue_that_grew_and_is_dropped_at_once():
     """In compiled code nobody would stop a log from being written beyond its end."""
     network = Network([{"id": "A"}, {"id": "B"}], [{"source": "A", "target": "B", "p": 0.1}])
-    arrival = np.repeat(np.arange(450), 6)
-    demand = Demand(np.zeros(len(arrival), int), np.ones(len(arrival), int), arrival, np.full(len(arrival), 470), 1.0)
+    arrival = np.repeat(np.arange(150), 6)
+    demand = Demand(np.zeros(len(arrival), int), np.ones(len(arrival), int), arrival, np.full(len(arrival), 150), 1.0)
     past = Demand([0], [1], [0], [3], 0.5)
     drawn = Case(
         Run(network, PSeries(np.array([[0.0]]), 1), demand, 1), past, 500, 10, 5, np.array([[0, 1]]),
