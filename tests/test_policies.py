@@ -11,7 +11,7 @@ import slot_twin as twin
 from policy_twins import best_value, value
 from slot_twin import Twin, random_case
 from test_engine import SLOTS, conserved, rows, same
-from trial_cases import alike, case_of, history_of, played, scenario_of, text
+from trial_cases import DAY, PAST, alike, case_of, history_of, played, scenario_of, text
 
 from qnroute.errors import ProblemError
 from qnroute.network import Network
@@ -143,8 +143,9 @@ def test_exact_serves_over_pairs_that_are_all_but_spent():
     """A decay so strong that qualities vanish in rounding; without floors such pairs still serve."""
     case = random_case(0) | {
         "links": [(0, 1), (1, 2), (0, 2)], "channels": [1, 2, 1], "p": [[1.0, 1.0, 0.0], [0.0] * 3],
-        "memory": [None] * 3, "fidelity": [0.9] * 3, "swap": [0.7, 1.0, 1.0], "decay": 0.01, "lifetime": 15, "min_fidelity": 0.0,
-        "model": "werner", "demand": [(0, 2, 12, 15, 0.0, 1.0), (2, 1, 12, 15, 0.0, 5.0)], "slots_per_epoch": 1,
+        "memory": [None] * 3, "fidelity": [0.9] * 3, "swap": [0.7, 1.0, 1.0], "decay": 0.01, "lifetime": 15,
+        "min_fidelity": 0.0, "model": "werner",
+        "demand": [(0, 2, 12, 15, 0.0, 1.0), (2, 1, 12, 15, 0.0, 5.0)], "slots_per_epoch": 1,
     }  # fmt: skip
     exact, simulator = policy("exact"), played(policy("reactive"), case)
     assert (simulator.state.served == 12).all()
@@ -206,7 +207,7 @@ def test_where_there_is_nothing_to_do(name, bare):
         network = Network([{"id": "A"}, {"id": "B"}], [])
         demand = Demand([0], [1], [2], [9], 0.0)
         run = Run(network, PSeries(np.zeros((1, 0)), case["slots_per_epoch"]), demand, 1)
-        drawn = Case(run, demand, SLOTS, 48, 24, np.array([[0, 1]]), np.zeros((48 + SLOTS, 1), dtype=np.int64))
+        drawn = Case(run, demand, SLOTS, PAST, DAY, np.array([[0, 1]]), np.zeros((PAST + SLOTS, 1), dtype=np.int64))
     else:
         drawn = case_of(case, **({"demand": none} if bare == "no request" else {"history": none}))
     conserved(played(policy(name), case, [drawn]))

@@ -13,7 +13,7 @@ from qnroute.simulation.policy import play
 from qnroute.simulation.scenario import Case, Scenario
 from qnroute.simulation.world import Run
 
-PAST, DAY = 48, 24
+PAST, DAY = 80, 24
 COMMON = ("decay", "lifetime", "min_fidelity", "model", "held", "slots_per_epoch")  # of runs side by side
 
 
