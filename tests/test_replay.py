@@ -162,7 +162,7 @@ BAD = [
     ((("policy",), GONE), "policy: missing"),
     ((("policy",), 5), "policy: found 5, expected text"),
     ((("scenario",), GONE), "scenario: missing"),
-    ((("scenario",), 5), "scenario: found 5"),
+    ((("scenario",), 5), "scenario: found 5, expected a JSON object"),
     ((("scenario", "physics", "decay"), -1), "decay: found -1"),
     ((("seed",), "3"), "seed: found '3'"),
     ((("seed",), -3), "seed: found -3"),

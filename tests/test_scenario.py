@@ -76,7 +76,7 @@ def test_records_mappings_and_kinds_are_the_same():
 EXAMPLE = json.dumps(small(network=grid(rows=2, columns=2, p=0.5)).to_dict())
 BAD = [
     ((("format",), "qnroute.problem/1"), "format: found 'qnroute.problem/1', expected 'qnroute.scenario/1'"),
-    ((("format",), GONE), "format: found None"),
+    ((("format",), GONE), "format: missing, expected"),
     ((("colour",), 1), "colour: unknown field"),
     ((("network",), GONE), "network: missing"),
     ((("network",), 5), "network: found 5, expected a Network or its name"),
@@ -143,8 +143,8 @@ def test_bad_scenario_files_are_told_in_a_line(change, words, tmp_path):
         (b"", "empty"),
         (EXAMPLE[:300].encode(), "line 1"),
         (EXAMPLE[:-1].encode(), "ends before it is complete"),
-        (b"[]", "scenario: found a list of 0, expected an object"),
-        (b"null", "expected an object"),
+        (b"[]", "found a list of 0, expected a JSON object"),
+        (b"null", "expected a JSON object"),
         (b"\xff\xfe\x00", "UTF-8"),
         (EXAMPLE.replace('"slots": 80', '"slots": 80, "slots": 81').encode(), "slots: given 2 times"),
         (b"[" * 100_000, "nested too deeply"),

@@ -58,7 +58,10 @@ def replay(document: Mapping[str, Any]) -> Simulator:
     ProblemError
         A decision that the rules do not allow, or the first event that does not follow.
     """
-    scenario = Scenario.from_dict(document["scenario"])
+    try:
+        scenario = Scenario.from_dict(document["scenario"])
+    except ProblemError as error:
+        raise error.at("scenario") from None
     if document["slots"] > scenario.slots:
         told = f"found {document['slots']}, expected at most {scenario.slots}, as many as the scenario has"
         raise ProblemError(f"slots: {told}")

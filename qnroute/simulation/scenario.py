@@ -163,13 +163,12 @@ class Scenario:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Scenario:
         """The scenario that `to_dict` tells of; unknown fields are refused by name."""
-        if not isinstance(values, Mapping):
-            raise ProblemError(f"scenario: found {fields.brief(values)}, expected an object")
+        from qnroute.formats.problems import require_format
+
+        require_format(values, FORMAT)
         known = {each.name for each in dataclasses.fields(cls)}
-        given = dict(values)
-        found = given.pop("format", None)
-        faults = [] if found == FORMAT else [f"format: found {fields.brief(found)}, expected {FORMAT!r}"]
-        faults += [f"{fields.brief_name(name)}: unknown field" for name in given if name not in known]
+        given = {name: value for name, value in values.items() if name != "format"}
+        faults = [f"{fields.brief_name(name)}: unknown field" for name in given if name not in known]
         if "network" not in given:
             faults.append("network: missing, but required")
         if faults:
