@@ -12,7 +12,7 @@ from qnroute.benchmark.statistics import Difference, corrected, difference, holm
 
 
 def test_a_known_interval():
-    """Student's own sleep data: mean 1.58, standard deviation 1.23 (Biometrika 6, 1 (1908)), t = 2.262 with 9 degrees."""
+    """Student's own sleep data (Biometrika 6, 1 (1908)): mean 1.58, standard deviation 1.23, t = 2.262."""
     found = mean_interval([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4])
     assert found.value == pytest.approx(1.58) and found.low == pytest.approx(0.700114, abs=1e-6)
     assert found.high == pytest.approx(2.459886, abs=1e-6)
