@@ -124,7 +124,7 @@ def solve_with(
         able = [name for name, other in registered().items() if problem.task in other.tasks]
         raise SolverError(f"method {chosen.name} does not solve the task {problem.task}; {', '.join(able)} do")
     settings = Settings(
-        time_limit=None if time_limit is None else _TIME_LIMIT.parse(time_limit),
+        time_limit=None if time_limit is None else TIME_LIMIT.parse(time_limit),
         gap=_GAP.parse(gap),
         seed=None if seed is None else _SEED.parse(seed),
         progress=progress,
@@ -135,7 +135,7 @@ def solve_with(
         return _judged(problem, chosen, answer, settings.seed, settled, settings.elapsed())
 
 
-_TIME_LIMIT = Option("time_limit", float, None, "seconds", low=0.0)
+TIME_LIMIT = Option("time_limit", float, None, "seconds", low=0.0)
 _GAP = Option("gap", float, 0.0, "relative gap", low=0.0)
 _SEED = Option("seed", int, None, "seed", low=0, high=2**63 - 1)
 _method = method  # `solve` has a parameter of that name

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qnroute.benchmark.chances import LEVEL, Interval
+from qnroute.errors import ProblemError
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,17 @@ def difference(one: Sequence[float], other: Sequence[float]) -> Difference:
     """How `one` differs from `other`, run by run in the same order; runs where either is NaN are left out.
 
     With fewer than two runs there is nothing to test: p is 1.
+
+    Raises
+    ------
+    ProblemError
+        One has more runs than the other, as where the work was interrupted.
     """
     from scipy.stats import mannwhitneyu, wilcoxon
 
     a, b = np.asarray(one, dtype=float), np.asarray(other, dtype=float)
+    if len(a) != len(b):
+        raise ProblemError(f"difference: found {len(a)} and {len(b)} runs, expected the same ones")
     known = ~(np.isnan(a) | np.isnan(b))
     a, b = a[known], b[known]
     apart = a - b

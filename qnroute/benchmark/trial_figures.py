@@ -34,7 +34,8 @@ def plot_trials(trials: Trials) -> Axes:
             ax.set_yticklabels([])
     plot_distribution(trials, "latencies", "latency of served requests (slots)", figure.add_subplot(grid[1, :2]))
     last = plot_distribution(trials, "fidelities", "fidelity of served requests", figure.add_subplot(grid[1, 2:]))
-    last.legend(fontsize=7, frameon=False, loc="upper left")
+    if last.get_legend_handles_labels()[1]:
+        last.legend(fontsize=7, frameon=False, loc="upper left")
     runs = len(trials.of(trials.policies[0]))
     figure.suptitle(f"{_called(trials)}: {runs} runs, mean and 95 % interval", x=0.005, ha="left", fontsize=10)
     return axes[0, 0]
@@ -72,6 +73,8 @@ def plot_distribution(trials: Trials, what: str, label: str, ax: Axes | None = N
     ax = _axes(ax)
     for place, name in enumerate(trials.policies):
         some = trials.of(name)
+        if not some:
+            continue
         found = np.sort(np.concatenate([getattr(trial, what) for trial in some]))
         total = sum(trial.measures.requests for trial in some)
         if not len(found) or not total:

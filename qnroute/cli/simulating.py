@@ -73,17 +73,23 @@ def simulate(
     if replay is not None:
         _replay(replay)
         return
+    from qnroute.errors import NoAnswer
+
     _require(out, plot, log, save)
     physics = _given(decay=decay, lifetime=lifetime, min_fidelity=min_fidelity, model=model)
     made = _scenario(scenario, network, workload, dynamics, physics, _given(slots=slots, history=history, held=held))
     from qnroute.interruption import noted
+    from qnroute.methods import TIME_LIMIT
     from qnroute.settings import Settings
     from qnroute.simulation.trials import simulate as tried
 
-    settings = Settings(time_limit)
+    settings = Settings(None if time_limit is None else TIME_LIMIT.parse(time_limit))
     with console.share_done("simulating") as doing, noted(settings.interrupted):
         trials = tried(made, policy or _DEFAULT, range(seed, seed + runs), bound=bound, doing=doing, settings=settings)
-    _report(trials)
+    if not trials.trials:
+        raise NoAnswer(f"{trials.stopped} before any run was finished")
+    if "-" not in (out, log, save):
+        _report(trials)
     _write(trials, out=out, plot=plot, log=log, save=save)
     if trials.stopped:
         console.remark(f"{trials.stopped}: these are the runs finished by then")
@@ -128,14 +134,16 @@ def _given(**options: Any) -> dict[str, Any]:
 def _require(out: str | None, plot: str | None, log: str | None, save: str | None) -> None:
     """Refuse, before long work, files that could not be written after it."""
     from qnroute.errors import ProblemError
-    from qnroute.formats.writing import require_writable
+    from qnroute.formats.writing import named, require_writable
 
+    given = [path for path in (out, plot, log, save) if path is not None]
+    if twice := [path for path in given if given.count(path) > 1]:
+        raise ProblemError("named more than once, expected a file for each", source=named(twice[0]))
     for path in (out, log, save):
         if path is not None and path != "-" and not path.endswith(".json"):
             raise ProblemError("expected a name ending in .json", source=path)
-    for path in (out, plot, log, save):
-        if path is not None:
-            require_writable(path)
+    for path in given:
+        require_writable(path)
     if plot is not None:
         from qnroute.plot import require_plotting
 
@@ -151,7 +159,7 @@ def _write(trials: Trials, *, out: str | None, plot: str | None, log: str | None
         write_text(out, json.dumps(trials.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     if save is not None:
         write_text(save, json.dumps(trials.scenario.to_dict(), indent=1, ensure_ascii=False) + "\n")
-    if log is not None and trials.trials:
+    if log is not None:
         from qnroute.simulation.policies import policy
         from qnroute.simulation.policy import play
         from qnroute.simulation.replay import log_document
@@ -159,7 +167,7 @@ def _write(trials: Trials, *, out: str | None, plot: str | None, log: str | None
         name, seed = trials.policies[0], trials.seeds[0]
         simulator = play(policy(name), [trials.scenario.case(seed)], trials.scenario, logged=True)
         write_text(log, json.dumps(log_document(simulator, trials.scenario, seed, name), allow_nan=False) + "\n")
-    if plot is not None and trials.trials:
+    if plot is not None:
         from qnroute.benchmark.trial_figures import plot_trials
         from qnroute.plot import save_figure
 
@@ -167,11 +175,16 @@ def _write(trials: Trials, *, out: str | None, plot: str | None, log: str | None
 
 
 def _replay(path: str) -> None:
+    from qnroute.errors import ProblemError
+    from qnroute.formats.reading import source_of
     from qnroute.simulation.measures import measures
     from qnroute.simulation.replay import load_log, replay
 
     document = load_log(path)
-    simulator = replay(document)
+    try:
+        simulator = replay(document)
+    except ProblemError as error:
+        raise error.at(source_of(path)) from None
     found = measures(simulator)
     console.say(
         f"{document['policy']}, seed {document['seed']}: {len(document['events']['slot'])} events in {simulator.slot} "
@@ -193,10 +206,7 @@ def _list() -> None:
 
 def _report(trials: Trials) -> None:
     from qnroute.benchmark.statistics import mean_interval
-    from qnroute.errors import NoAnswer
 
-    if not trials.trials:
-        raise NoAnswer(f"{trials.stopped} before any run was finished")
     headings = ["policy", "runs", "success %", "of the possible %", "latency", "fidelity", "pairs used %", "useful %"]
     headings += ["CPU ms"]
     rows = []

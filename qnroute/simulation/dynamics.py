@@ -263,7 +263,7 @@ def draw_dynamics(
     ProblemError
         A bad record, or a table of epochs by links that is too large.
     """
-    made = _made(records)
+    made = records_of(records)
     slots, step = whole("slots", slots), whole("slots_per_epoch", slots_per_epoch, least=1)
     if all(isinstance(each, Constant) for each in made):
         return PSeries(network.p[None, :], max(slots, 1))
@@ -281,8 +281,8 @@ def draw_dynamics(
     return PSeries(p, step)
 
 
-def _made(records: Any) -> list[Dynamics]:
-    """Records from records, their kinds or their parameters: one or several."""
+def records_of(records: Any) -> tuple[Dynamics, ...]:
+    """Records from records, their kinds or their parameters: one or several; faults name the place in the list."""
     one = isinstance(records, (str, Mapping, *KINDS.values())) or not isinstance(records, Iterable)
     made, faults = [], []
     for place, given in enumerate([records] if one else records):
@@ -293,4 +293,4 @@ def _made(records: Any) -> list[Dynamics]:
             faults += [f"dynamics[{place}]: {fault.removeprefix('dynamics: ')}" for fault in error.faults]
     if faults:
         raise ProblemError(faults)
-    return made
+    return tuple(made)

@@ -21,6 +21,7 @@ from qnroute.simulation.search import Workspace, fewest_links, offer, taken, wor
 from qnroute.simulation.simulator import Simulator
 
 _PROVEN = 1e-6
+_ALL_BUT_SPENT = float(np.nextafter(0.25, 1.0))  # no link may have less, and no floor tells it from less
 
 
 class Exact:
@@ -125,9 +126,7 @@ def problem_at_hand(simulator: Simulator, run: int) -> tuple[Problem, dict[tuple
         e = int(w.link[channel])
         ends = [node(str(v), float(w.swap[v])) for v in (int(w.tail[e]), int(w.head[e]))]
         quality = float(law.scale[e] * law.decays[slot - s.birth[channel]] + law.shift)
-        if quality <= 0.0:
-            continue
-        fidelity = (1.0 + 3.0 * quality) / 4.0
+        fidelity = max((1.0 + 3.0 * quality) / 4.0, _ALL_BUT_SPENT)
         if youngest(w, s, e) == channel:
             parts = [(*ends, fidelity)]
         else:

@@ -1,8 +1,7 @@
 """What a clairvoyant may use, compiled: the successes that luck grants, and the best route for each request and slot.
 
 A channel left alone brings a pair at each slot in which its luck succeeds; whoever may also give pairs up at will has
-at slot u the newest of them, as long as it was not used. So a route in slot u needs the newest pair of each of its
-links.
+at slot u the newest of them, as long as it was not used. So a route in slot u needs the newest pair of each link.
 """
 
 from __future__ import annotations

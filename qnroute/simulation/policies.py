@@ -137,7 +137,7 @@ def policies() -> dict[str, PolicyKind]:
             if not isinstance(kind, PolicyKind):
                 raise TypeError(f"{entry.value} is not a qnroute PolicyKind")
         except Exception as error:  # a broken extension must not take the others with it
-            kind = PolicyKind(entry.name, f"not available: {error}", _unavailable(entry.name, str(error)))
+            kind = _Unavailable(entry.name, f"not available: {error}", "")
         found.setdefault(kind.name, kind)
     return found
 
@@ -163,11 +163,11 @@ def policy(text: str, **options: Any) -> Policy:
     return kind.made({**given, **options})
 
 
-def _unavailable(name: str, why: str) -> Callable[..., Policy]:
-    def make(**options: Any) -> Policy:
-        raise ProblemError(f"policy {name} is not available: {why}")
+class _Unavailable(PolicyKind):
+    """One that says why, whatever it is told."""
 
-    return make
+    def made(self, given: Mapping[str, Any]) -> Policy:
+        raise ProblemError(f"policy {self.name} is {self.description}")
 
 
 def _spep(*, predictor: str, base: str, **rest: Any) -> Policy:

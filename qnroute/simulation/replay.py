@@ -58,7 +58,13 @@ def replay(document: Mapping[str, Any]) -> Simulator:
     ProblemError
         A decision that the rules do not allow, or the first event that does not follow.
     """
-    scenario = Scenario.from_dict(document["scenario"])
+    try:
+        scenario = Scenario.from_dict(document["scenario"])
+    except ProblemError as error:
+        raise error.at("scenario") from None
+    if document["slots"] > scenario.slots:
+        told = f"found {document['slots']}, expected at most {scenario.slots}, as many as the scenario has"
+        raise ProblemError(f"slots: {told}")
     case = scenario.case(document["seed"])
     simulator = Simulator([case.run], scenario.physics, held=scenario.held, logged=True)
     columns = [document["events"][name] for name in _COLUMNS]
@@ -116,9 +122,11 @@ def _faults(document: Any):
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         yield f"expected a JSON object with the format {FORMAT!r}"
         return
-    for name in ("scenario", "seed", "slots", "events"):
+    for name in ("scenario", "seed", "policy", "slots", "events"):
         if name not in document:
             yield f"{name}: missing, but required"
+    if not isinstance(document.get("policy", ""), str):
+        yield f"policy: found {fields.brief(document['policy'])}, expected text"
     columns = document.get("events")
     if not isinstance(columns, dict) or any(not isinstance(columns.get(name), list) for name in _COLUMNS):
         yield f"events: expected the columns {', '.join(_COLUMNS)}"
@@ -128,11 +136,14 @@ def _faults(document: Any):
         yield f"events: columns of {fields.brief(sorted(set(sizes.values())))} different lengths"
         return
     for name in _COLUMNS[:5]:
-        bad = [i for i, value in enumerate(columns[name]) if type(value) is not int]
+        bad = [i for i, value in enumerate(columns[name]) if type(value) is not int or abs(value) > fields.LARGEST]
         if bad:
             yield f"events.{name}[{bad[0]}]: found {fields.brief(columns[name][bad[0]])}, expected an integer"
     bad = [i for i, value in enumerate(columns["event"]) if type(value) is int and not 0 <= value < len(events.EVENTS)]
     if bad:
         yield f"events.event[{bad[0]}]: found {columns['event'][bad[0]]}, expected 0 to {len(events.EVENTS) - 1}"
-    if type(document.get("slots")) is not int or not 0 <= document.get("slots") <= 10_000_000:
+    bad = [i for i, value in enumerate(columns["fidelity"]) if type(value) not in (int, float, type(None))]
+    if bad:
+        yield f"events.fidelity[{bad[0]}]: found {fields.brief(columns['fidelity'][bad[0]])}, expected a number or null"
+    if type(document.get("slots")) is not int or document["slots"] < 0:
         yield f"slots: found {fields.brief(document.get('slots'))}, expected an integer"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from qnroute import fields
 from qnroute.errors import ProblemError
 from qnroute.network import Network
 from qnroute.simulation.demand import Demand, pair_index, pair_of
-from qnroute.simulation.dynamics import draw_dynamics, dynamics_of
+from qnroute.simulation.dynamics import draw_dynamics, records_of
 from qnroute.simulation.parameters import whole
 from qnroute.simulation.physics import Physics
 from qnroute.simulation.workloads import BusinessHours, Workload, workload_of
@@ -48,7 +49,7 @@ class Case:
     slots_per_day: int
     pairs: np.ndarray
     counts: np.ndarray
-    _forecasts: dict[Any, np.ndarray] = field(default_factory=dict, repr=False)
+    _forecasts: dict[Any, tuple[np.ndarray, Any]] = field(default_factory=dict, repr=False)
 
     def sharing(self, other: Case) -> Case:
         """This case with the forecasts that another one has made or will make; both must have the same demand."""
@@ -64,15 +65,21 @@ class Case:
         predictor
             As `qnroute.learning.predictors.Predictor`; it learns from the history alone.
         """
+        if self.past == 0:
+            raise ProblemError("history: found 0 slots, expected some for a predictor to learn from")
+        if not len(self.pairs):
+            return np.zeros((self.slots, 0, horizon), dtype=np.float32)
         if hasattr(predictor, "slots_per_day"):
             predictor = dataclasses.replace(predictor, slots_per_day=self.slots_per_day)
         key = repr(predictor), horizon
         if key not in self._forecasts:
-            if self.past == 0:
-                raise ProblemError("history: found 0 slots, expected some for a predictor to learn from")
             predictor.fit(self.counts[: self.past], clock=0)
-            self._forecasts[key] = predictor.predict(self.counts, clock=0, horizon=horizon, start=self.past)
-        return self._forecasts[key]
+            made = predictor.predict(self.counts, clock=0, horizon=horizon, start=self.past)
+            self._forecasts[key] = (
+                made,
+                predictor,
+            )  # kept as well: where it says nothing of itself its address is the key
+        return self._forecasts[key][0]
 
 
 @dataclass(frozen=True)
@@ -107,26 +114,12 @@ class Scenario:
     name: str = ""
 
     def __post_init__(self) -> None:
-        faults = []
-        for option, most in (
-            ("slots", MOST_SLOTS),
-            ("history", MOST_SLOTS),
-            ("held", 10_000),
-            ("slots_per_epoch", MOST_SLOTS),
-        ):
-            value = whole(option, getattr(self, option), least=option in ("slots", "slots_per_epoch"))
-            if value > most:
-                faults.append(f"{option}: found {value}, expected {most} at most")
-        if not isinstance(self.network, (Network, str)):
-            faults.append(f"network: found {fields.brief(self.network)}, expected a Network or its name")
-        if isinstance(self.workload, Mapping):
-            object.__setattr__(self, "workload", workload_of(self.workload))
-        if isinstance(self.physics, Mapping):
-            object.__setattr__(self, "physics", Physics(**self.physics))
-        given = [self.dynamics] if isinstance(self.dynamics, Mapping) else self.dynamics
-        made = tuple(dynamics_of(each) if isinstance(each, Mapping) else each for each in given)
-        object.__setattr__(self, "dynamics", made)
-        faults += fields.name_faults(self.name)
+        faults = fields.name_faults(self.name)
+        for name, made in _PARTS.items():
+            try:
+                object.__setattr__(self, name, made(getattr(self, name)))
+            except ProblemError as error:
+                faults += error.faults
         if faults:
             raise ProblemError(faults, source="scenario")
 
@@ -176,20 +169,66 @@ class Scenario:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Scenario:
         """The scenario that `to_dict` tells of; unknown fields are refused by name."""
-        if not isinstance(values, Mapping):
-            raise ProblemError(f"scenario: found {fields.brief(values)}, expected an object")
+        from qnroute.formats.problems import require_format
+
+        require_format(values, FORMAT)
         known = {each.name for each in dataclasses.fields(cls)}
-        given = dict(values)
-        found = given.pop("format", None)
-        faults = [] if found == FORMAT else [f"format: found {fields.brief(found)}, expected {FORMAT!r}"]
-        faults += [f"{fields.brief_name(name)}: unknown field" for name in given if name not in known]
+        given = {name: value for name, value in values.items() if name != "format"}
+        faults = [f"{fields.brief_name(name)}: unknown field" for name in given if name not in known]
         if "network" not in given:
             faults.append("network: missing, but required")
         if faults:
             raise ProblemError(faults, source="scenario")
-        if isinstance(given["network"], Mapping):
-            given["network"] = Network(**given["network"])
         return cls(**given)
+
+
+def _network_of(given: Any) -> Network | str:
+    """A network, its name, or one that a file holds."""
+    if isinstance(given, Mapping):
+        from qnroute.formats.schema import NetworkFile, network_of, validate
+
+        try:
+            return network_of(validate(NetworkFile, given, faults=[]))
+        except ProblemError as error:
+            raise ProblemError([f"network.{fault}" for fault in error.faults]) from None
+    if not isinstance(given, (Network, str)):
+        raise ProblemError(f"network: found {fields.brief(given)}, expected a Network or its name")
+    return given
+
+
+def _workload_of(given: Any) -> Workload:
+    return given if callable(getattr(given, "process", None)) else workload_of(given)
+
+
+def _physics_of(given: Any) -> Physics:
+    if not isinstance(given, (Physics, Mapping)):
+        raise ProblemError(f"physics: found {fields.brief(given)}, expected a mapping")
+    return given if isinstance(given, Physics) else Physics(**given)
+
+
+def _count(name: str, least: int, most: int) -> Callable[[Any], int]:
+    def count(given: Any) -> int:
+        value = whole(name, given, least=least)
+        if value > most:
+            raise ProblemError(f"{name}: found {value}, expected {most} at most")
+        return value
+
+    return count
+
+
+_PARTS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
+    {
+        "network": _network_of,
+        "workload": _workload_of,
+        "dynamics": records_of,
+        "physics": _physics_of,
+        "slots": _count("slots", 1, MOST_SLOTS),
+        "history": _count("history", 0, MOST_SLOTS),
+        "held": _count("held", 0, 10_000),
+        "slots_per_epoch": _count("slots_per_epoch", 1, MOST_SLOTS),
+    }
+)
+"""What each part of a scenario is made of, once it is checked."""
 
 
 def load_scenario(path: str | os.PathLike[str]) -> Scenario:

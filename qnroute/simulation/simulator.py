@@ -54,6 +54,7 @@ class Simulator:
         self.world: World = world_of(self.runs, self.physics, held=held)
         self.state: State = state_of(self.world)
         self.log: Log = log_of(1024 if logged else 0)
+        self._most_waiting = _most_waiting(self.world)
 
     @property
     def slot(self) -> int:
@@ -62,10 +63,8 @@ class Simulator:
 
     @property
     def most_events(self) -> int:
-        """Rows of the log that one slot can fill at most."""
-        world = self.world
-        busiest = np.bincount(world.arrival.clip(0)).max(initial=0) if len(world.arrival) else 0
-        return int(4 * len(world.link) + 4 * len(self.state.low) + 2 * self.state.queued.sum() + 3 * busiest + 8)
+        """Rows of the log that any slot can fill at most, however long the queue is by then."""
+        return 4 * len(self.world.link) + 4 * len(self.state.low) + 3 * self._most_waiting + 8
 
     # --- one slot ---
 
@@ -153,6 +152,14 @@ class Simulator:
         mine = rows[:, 0] == run
         columns: dict[str, Any] = dict(zip(("slot", "event", "a", "b", "c"), rows[mine, 1:].T))
         return {**columns, "fidelity": self.log.fidelity[: self.log.length[0]][mine]}
+
+
+def _most_waiting(world: World) -> int:
+    """Requests of all runs that wait in one slot at most, if none is served."""
+    arrivals, deadlines = np.sort(world.arrival), np.sort(world.deadline)
+    come = np.searchsorted(arrivals, arrivals, side="right")
+    gone = np.searchsorted(deadlines, arrivals, side="left")
+    return int((come - gone).max(initial=0))
 
 
 @njit(cache=True, error_model="numpy")

@@ -133,9 +133,11 @@ def simulate(
             break
         case = (case_of or scenario.case)(seed)
         for name, make in named:
+            if settings.stopped:
+                break
             tell(f"seed {seed}, {name}")
             trial = _tried(name, make(), case, scenario, seed, settings)
-            if settings.stopped:
+            if trial is None:
                 break
             trials.append(trial)
             done += 1
@@ -157,8 +159,11 @@ def _named(given: str | tuple[str, Policy]) -> tuple[str, Callable[[], Policy]]:
     return name, lambda: made
 
 
-def _tried(name: str, made: Policy, case: Case, scenario: Scenario, seed: int, settings: Settings) -> Trial:
+def _tried(name: str, made: Policy, case: Case, scenario: Scenario, seed: int, settings: Settings) -> Trial | None:
+    """The trial, or None where it was cut short."""
     start = time.process_time()
     simulator = play(made, [case], scenario, stopped=lambda: settings.stopped is not None)
     seconds = time.process_time() - start
+    if simulator.slot < case.slots:
+        return None
     return Trial(name, seed, measures(simulator), seconds, latencies(simulator), fidelities(simulator))
