@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -96,26 +96,42 @@ class Method:
 
     def function(self) -> Callable[..., Answer]:
         """The function itself, imported now."""
-        if callable(self.solve):
-            return self.solve
-        module, _, name = self.solve.partition(":")
-        return getattr(importlib.import_module(module), name)
+        return found_at(self.solve)
 
     def settled(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """All options with their values; unknown ones are refused by name."""
-        from qnroute.fields import brief
+        return settled(f"method {self.name}", self.options, given)
 
-        known = {option.name: option for option in self.options}
-        faults, values = [], {option.name: option.default for option in self.options}
-        for name, value in given.items():
-            if name not in known:
-                there_are = f"it has {', '.join(known)}" if known else "it has none"
-                faults.append(f"method {self.name} has no option {brief(name)}; {there_are}")
-                continue
-            try:
-                values[name] = known[name].parse(value)
-            except ProblemError as error:
-                faults += error.faults
-        if faults:
-            raise ProblemError(faults)
-        return values
+
+def settled(called: str, options: Sequence[Option], given: Mapping[str, Any]) -> dict[str, Any]:
+    """All options with their values, those given parsed.
+
+    Raises
+    ------
+    ProblemError
+        With every option that is unknown to who is `called` so, or has a bad value.
+    """
+    from qnroute.fields import brief
+
+    known = {option.name: option for option in options}
+    faults, values = [], {option.name: option.default for option in options}
+    for name, value in given.items():
+        if name not in known:
+            there_are = f"it has {', '.join(known)}" if known else "it has none"
+            faults.append(f"{called} has no option {brief(name)}; {there_are}")
+            continue
+        try:
+            values[name] = known[name].parse(value)
+        except ProblemError as error:
+            faults += error.faults
+    if faults:
+        raise ProblemError(faults)
+    return values
+
+
+def found_at(where: str | Callable[..., Any]) -> Callable[..., Any]:
+    """A function, imported now where it is given as ``"package.module:function"``."""
+    if callable(where):
+        return where
+    module, _, name = where.partition(":")
+    return getattr(importlib.import_module(module), name)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import importlib.metadata
 import math
 import threading
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from qnroute.builtin import BUILT_IN
 from qnroute.errors import ProblemError, SolverError
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 GROUP = "qnroute.methods"
 
+_Kind = TypeVar("_Kind")
+
 
 def methods() -> dict[str, str]:
     """Registered methods: name -> one-line description."""
@@ -31,15 +33,30 @@ def methods() -> dict[str, str]:
 
 def registered() -> dict[str, Method]:
     """All methods by name; a registered one that cannot be loaded says so in its description."""
-    found = {method.name: method for method in BUILT_IN}
-    for entry in importlib.metadata.entry_points(group=GROUP):
+    return with_extensions(
+        BUILT_IN,
+        GROUP,
+        Method,
+        lambda name, why: Method(name, f"not available: {why}", _unavailable(name, why)),
+    )
+
+
+def with_extensions(
+    built_in: Iterable[_Kind], group: str, kind: type[_Kind], broken: Callable[[str, str], _Kind]
+) -> dict[str, _Kind]:
+    """What is built in and what other packages register in an entry-point group, by name.
+
+    `broken` makes what stands for an entry that cannot be loaded, from its name and the reason.
+    """
+    found = {each.name: each for each in built_in}
+    for entry in importlib.metadata.entry_points(group=group):
         try:
-            method = entry.load()
-            if not isinstance(method, Method):
-                raise TypeError(f"{entry.value} is not a qnroute Method")
+            loaded = entry.load()
+            if not isinstance(loaded, kind):
+                raise TypeError(f"{entry.value} is not a qnroute {kind.__name__}")
         except Exception as error:  # a broken extension must not take the others with it
-            method = Method(entry.name, f"not available: {error}", _unavailable(entry.name, str(error)))
-        found.setdefault(method.name, method)
+            loaded = broken(entry.name, str(error))
+        found.setdefault(loaded.name, loaded)
     return found
 
 

@@ -184,7 +184,7 @@ def test_act_slot_by_slot_is_advance(name):
 @pytest.mark.parametrize("name", PREDICTED)
 def test_side_by_side_as_alone(name):
     several = alike(range(4 if name == "exact" else 20))
-    cases = [case_of(each, history=history_of(each, floor=0.5)) for each in several]
+    cases = [case_of(each, history=history_of(each)) for each in several]
     together = played(policy(name), several, cases)
     for r, (case, drawn) in enumerate(zip(several, cases)):
         assert text(together, r) == text(played(policy(name), case, [drawn])), r
@@ -344,7 +344,10 @@ def test_a_broken_entry_point_leaves_the_others(registered):
         ("static:candidates=1.5", "candidates: found 1.5"),
         ("static:candidates=2:3", "candidates: found"),
         ("static:candidates=many", "candidates: found 'many'"),
-        ("static:candidates", "policy static: found 'candidates', expected KEY=VALUE"),
+        (
+            "static:candidates",
+            "policy static: option candidates: found 'candidates', expected an integer from 1 to 1000",
+        ),
         ("static:candidates=1,candidates=2", "given more than once"),
         ("static:colour=1,candidates=0", "colour"),
         ("static:=3", "expected KEY=VALUE"),

@@ -279,7 +279,6 @@ def test_ctrl_c_before_any_run_is_no_answer(folder, tmp_path, capsys, monkeypatc
         refused(capsys, asked, "interrupted before any run was finished", status=3)
 
 
-@pytest.mark.xfail(reason="distributions of a policy none of whose runs was finished", strict=False)
 def test_ctrl_c_in_the_first_run_of_the_second_policy(folder, tmp_path, capsys, monkeypatch):
     """With one policy finished and the other not begun there is a table, and files; the picture shows the one."""
     from qnroute.simulation import trials

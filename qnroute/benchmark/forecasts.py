@@ -1,8 +1,8 @@
 """Forecasts of demand on held-out time: every predictor on paper C's workload, and on real traffic where it is there.
 
 Arrivals are scored as probabilities (Brier, log loss, skill over the mean rate, calibration), amounts of traffic by
-their normalised error. The real series are read from the folder that QNROUTE_DATA names; without it their rows are left out.
-The real series are no entanglement requests: arrivals thinned from traffic are a stand-in, and called one.
+their normalised error. The real series are read from the folder that QNROUTE_DATA names; without it their rows are
+left out. They are no entanglement requests: arrivals thinned from traffic are a stand-in, and called one.
 """
 
 from __future__ import annotations

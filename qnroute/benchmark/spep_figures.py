@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from qnroute.benchmark.axes import INK, QUIET, axes_or_new, colour_of, quiet
 from qnroute.benchmark.spep import LOOKAHEAD, PRINTED, REFERENCE, SPEP, Outcome
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_INK, _OTHER, _QUIET = "#30363d", "#6b7280", "#b8bec6"
-_COLOURS = {"spep": "#d1660a", "lookahead": "#0b6fb8", "exact": "#3d8b40"}
 _MARKERS = {"shortest-path": "s", "reactive": "^", "spep": "o", "lookahead": "D"}
 
 
@@ -39,16 +38,16 @@ def plot_outcomes(rows: Sequence[Outcome]) -> Axes:
     runs = max(row.runs for row in rows)
     figure.suptitle(
         f"means and 95 % intervals of {runs} runs; dashed: what a clairvoyant serves at most; bars: printed (paper C)",
-        x=0.005, ha="left", fontsize=9, color=_INK,
+        x=0.005, ha="left", fontsize=9, color=INK,
     )  # fmt: skip
     return axes[0, 0]
 
 
 def plot_success(rows: Sequence[Outcome], ax: Axes | None = None) -> Axes:
     """Success rate of each policy with its interval; grey bars where the paper's figures lie."""
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     for place, row in enumerate(rows[::-1]):
-        colour = _colour(row.policy)
+        colour = colour_of(row.policy)
         if row.success is None:
             continue
         if row.success_low is not None:
@@ -57,51 +56,31 @@ def plot_success(rows: Sequence[Outcome], ax: Axes | None = None) -> Axes:
         if row.policy in (REFERENCE, SPEP):
             (low, high), shortest = PRINTED[row.topology]
             low, high = (shortest - 0.002, shortest + 0.002) if row.policy == REFERENCE else (low, high)
-            ax.fill_betweenx([place - 0.4, place + 0.4], low, high, color=_QUIET, linewidth=0, zorder=1)
+            ax.fill_betweenx([place - 0.4, place + 0.4], low, high, color=QUIET, linewidth=0, zorder=1)
     if rows and rows[0].possible is not None:
-        ax.axvline(rows[0].possible, color=_INK, linewidth=0.9, linestyle="--", zorder=1)
+        ax.axvline(rows[0].possible, color=INK, linewidth=0.9, linestyle="--", zorder=1)
     ax.set_yticks(range(len(rows)), [row.policy for row in rows[::-1]], fontsize=7)
     ax.set_xlabel("success rate", fontsize=8)
     ax.set_xlim(left=0.0)
-    return _finish(ax)
+    return quiet(ax)
 
 
 def plot_sweeps(rows: Sequence[Outcome], ax: Axes | None = None) -> Axes:
     """Success rate of a few policies under each change of what the paper does not print; a line is what is possible."""
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     sweeps = list(dict.fromkeys(row.sweep for row in rows))[::-1]
     for row in rows:
         if row.success is None:
             continue
         place, kind = sweeps.index(row.sweep), row.policy.partition(":")[0]
-        ax.scatter([row.success], [place], color=_colour(row.policy), marker=_MARKERS.get(kind, "o"), s=18, zorder=3)
+        ax.scatter([row.success], [place], color=colour_of(row.policy), marker=_MARKERS.get(kind, "o"), s=18, zorder=3)
         if row.possible is not None and row.policy == LOOKAHEAD:
-            ax.plot([row.possible] * 2, [place - 0.35, place + 0.35], color=_INK, linewidth=0.9, linestyle="--")
+            ax.plot([row.possible] * 2, [place - 0.35, place + 0.35], color=INK, linewidth=0.9, linestyle="--")
     for policy in dict.fromkeys(row.policy for row in rows):
         kind = policy.partition(":")[0]
-        ax.scatter([], [], color=_colour(policy), marker=_MARKERS.get(kind, "o"), s=18, label=policy)
+        ax.scatter([], [], color=colour_of(policy), marker=_MARKERS.get(kind, "o"), s=18, label=policy)
     if rows:
         ax.legend(fontsize=6, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)
     ax.set_yticks(range(len(sweeps)), sweeps, fontsize=7)
     ax.set_xlim(left=0.0)
-    return _finish(ax)
-
-
-def _colour(policy: str) -> str:
-    return _COLOURS.get(policy.partition(":")[0], _OTHER)
-
-
-def _axes(ax: Axes | None) -> Axes:
-    if ax is not None:
-        return ax
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(figsize=(4.0, 4.0))[1]
-
-
-def _finish(ax: Axes) -> Axes:
-    ax.tick_params(labelsize=7)
-    ax.grid(True, axis="x", color=_QUIET, linewidth=0.4, alpha=0.6)
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
-    return ax
+    return quiet(ax)

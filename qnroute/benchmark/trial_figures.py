@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qnroute.benchmark.axes import INK, OTHER, QUIET, axes_or_new, colour_of, quiet
 from qnroute.benchmark.statistics import mean_interval
 from qnroute.simulation.measures import METRICS
 
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 
     from qnroute.simulation.trials import Trials
 
-_INK, _OTHER, _QUIET = "#30363d", "#6b7280", "#b8bec6"
-_FAMILIES = {"spep": "#d1660a", "lookahead": "#0b6fb8", "exact": "#3d8b40"}
 _LINES = ("-", "--", ":", "-.")
 
 
@@ -43,11 +42,11 @@ def plot_trials(trials: Trials) -> Axes:
 
 def plot_measure(trials: Trials, metric: str, ax: Axes | None = None) -> Axes:
     """One measure: a point for each policy with its interval, and a faint dot for each run."""
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     for place, name in enumerate(trials.policies):
         values = trials.values(name, metric)
-        colour, found = _colour(name), mean_interval(values)
-        ax.scatter(values, np.full(len(values), place), s=8, color=_QUIET, zorder=1)
+        colour, found = colour_of(name), mean_interval(values)
+        ax.scatter(values, np.full(len(values), place), s=8, color=QUIET, zorder=1)
         if found.value is None:
             continue
         if found.low is not None:
@@ -57,20 +56,20 @@ def plot_measure(trials: Trials, metric: str, ax: Axes | None = None) -> Axes:
         possible = [bound.bound / bound.requests for bound in trials.bounds.values() if bound.requests]
         middle = mean_interval(possible).value
         if middle is not None:
-            ax.axvline(middle, color=_INK, linewidth=0.9, linestyle="--", zorder=1)
+            ax.axvline(middle, color=INK, linewidth=0.9, linestyle="--", zorder=1)
             ax.annotate(
                 "clairvoyant", (middle, len(trials.policies) - 0.5), (-3, 0), textcoords="offset points", ha="right",
-                va="center", fontsize=7, color=_INK,
+                va="center", fontsize=7, color=INK,
             )  # fmt: skip
     ax.set_yticks(range(len(trials.policies)), trials.policies, fontsize=8)
     ax.set_ylim(-0.7, len(trials.policies) - 0.1)
     ax.set_xlabel(METRICS[metric], fontsize=8)
-    return _finish(ax)
+    return quiet(ax)
 
 
 def plot_distribution(trials: Trials, what: str, label: str, ax: Axes | None = None) -> Axes:
     """Share of all requests served by so late a slot, or at so high a fidelity at most, for each policy."""
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     for place, name in enumerate(trials.policies):
         some = trials.of(name)
         if not some:
@@ -81,36 +80,16 @@ def plot_distribution(trials: Trials, what: str, label: str, ax: Axes | None = N
             continue
         share = np.arange(1, len(found) + 1) / total
         ax.step(
-            found, share, where="post", color=_colour(name), linewidth=1.2, label=name,
-            linestyle=_LINES[0] if _colour(name) != _OTHER else _LINES[place % len(_LINES)],
+            found, share, where="post", color=colour_of(name), linewidth=1.2, label=name,
+            linestyle=_LINES[0] if colour_of(name) != OTHER else _LINES[place % len(_LINES)],
         )  # fmt: skip
     ax.set_xlabel(label, fontsize=8)
     ax.set_ylabel("share of all requests, cumulative", fontsize=8)
     ax.set_ylim(bottom=0.0)
-    return _finish(ax)
-
-
-def _colour(name: str) -> str:
-    return _FAMILIES.get(name.partition(":")[0], _OTHER)
+    return quiet(ax)
 
 
 def _called(trials: Trials) -> str:
     scenario = trials.scenario
     network = scenario.network if isinstance(scenario.network, str) else scenario.network.name
     return scenario.name or network or "a network"
-
-
-def _axes(ax: Axes | None) -> Axes:
-    if ax is not None:
-        return ax
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(figsize=(4.0, 3.0))[1]
-
-
-def _finish(ax: Axes) -> Axes:
-    ax.tick_params(labelsize=7)
-    ax.grid(True, axis="x", color=_QUIET, linewidth=0.4, alpha=0.6)
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
-    return ax

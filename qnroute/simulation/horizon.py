@@ -29,7 +29,7 @@ class Demands(NamedTuple):
     key: np.ndarray  # (P,) int64, ascending in each run: lower node * N + higher node
     rate: np.ndarray  # (slots, P) float32: chance of an arrival in a slot, mean over the horizon
     ahead: np.ndarray  # (slots, P, H) float32: chance of an arrival 1, 2, ... slots ahead
-    floors: np.ndarray  # (F,) float64, ascending: qualities that requests ask for, each as often
+    floors: np.ndarray  # (R, F) float64, ascending: qualities that requests ask for, each as often
     uses: np.ndarray  # (P + 1,) int64: where each pair's links are
     link: np.ndarray  # links on any candidate route of the pair
     use: np.ndarray  # (.., F + 1, A): how often a request that waits uses a pair of that age in a slot; first the mean
@@ -134,7 +134,7 @@ def price_links(w, s, run, queue, demands, tuning, prices):
     for k in queue:
         j = pair_number(w, run, demands, w.source[k], w.target[k])
         if j >= 0:
-            level = min(np.searchsorted(demands.floors, w.need[k]), len(demands.floors) - 1)
+            level = min(np.searchsorted(demands.floors[run], w.need[k]), demands.floors.shape[1] - 1)
             left = min((w.deadline[k] - s.slot[0]) / horizon, 1.0)
             _add(use, gain, demands, j, 1 + level, start, tuning.urgency * left)
     after, now = np.empty(ages + 1), np.empty(ages + 1)
@@ -265,7 +265,7 @@ def _forecast_use(w, s, run, demands, low, high, quality):
         then = quality * w.law.decays[step + 1]
         if then < w.law.least:
             break
-        kept = np.searchsorted(demands.floors, then, side="right") / len(demands.floors)
+        kept = np.searchsorted(demands.floors[run], then, side="right") / demands.floors.shape[1]
         used = ahead[step] * kept
         chance += left * used
         left *= 1.0 - used

@@ -78,9 +78,7 @@ def demands_of(
 ) -> Demands:
     """What is known of the demand of all cases before they begin."""
     world, physics = simulator.world, simulator.physics
-    asked = np.concatenate([case.history.floor for case in cases] or [np.zeros(0)])
-    levels = np.quantile(asked, (np.arange(_FLOORS) + 0.5) / _FLOORS) if len(asked) else np.zeros(_FLOORS)
-    floors = np.maximum(physics.quality(levels), 1e-6)
+    floors = np.array([_levels(case, physics) for case in cases])
     slots = max(case.slots for case in cases)
     first, keys, rates, uses, links, tables = [0], [], [], [0], [], []
     for run, case in enumerate(cases):
@@ -92,7 +90,7 @@ def demands_of(
         ahead = np.zeros((slots, len(pairs), horizon), dtype=np.float32)
         ahead[: case.slots] = case.forecast(predictor, horizon)[:, order]
         rates.append(ahead)
-        for link, table in _expected_uses(case, physics, low, high, floors, candidates, ages):
+        for link, table in _expected_uses(case, physics, low, high, floors[run], candidates, ages):
             links.append(link + world.links[run])
             tables.append(table)
             uses.append(uses[-1] + len(link))
@@ -103,6 +101,13 @@ def demands_of(
         np.array(uses, dtype=np.int64), np.concatenate([np.zeros(0, np.int64), *links]).astype(np.int64),
         both[0].copy(), both[1].copy(), np.concatenate([case.run.network.p for case in cases]),
     )  # fmt: skip
+
+
+def _levels(case: Case, physics: Physics) -> np.ndarray:
+    """(F,) qualities that stand for the floors asked in the history, each for as many of them."""
+    asked = case.history.floor
+    levels = np.quantile(asked, (np.arange(_FLOORS) + 0.5) / _FLOORS) if len(asked) else np.zeros(_FLOORS)
+    return np.maximum(physics.quality(levels), 1e-6)
 
 
 def _expected_uses(case: Case, physics: Physics, low, high, floors, candidates: int, ages: int):

@@ -8,15 +8,14 @@ object with `start` and `act` as `qnroute.simulation.policy.Policy` has them.
 
 from __future__ import annotations
 
-import importlib
-import importlib.metadata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from qnroute.errors import ProblemError
-from qnroute.fields import brief, chosen
-from qnroute.method import Option
+from qnroute.fields import chosen
+from qnroute.method import Option, found_at, settled
+from qnroute.methods import with_extensions
 from qnroute.recipes import options_of
 from qnroute.simulation.policy import Policy
 
@@ -41,24 +40,13 @@ class PolicyKind:
 
     def made(self, given: Mapping[str, Any]) -> Policy:
         """The policy with these options; faults name the policy and the option."""
-        known = {option.name: option for option in self.options}
-        faults, values = [], {option.name: option.default for option in self.options}
-        for name, value in given.items():
-            if name not in known:
-                there = f"it has {', '.join(known)}" if known else "it has none"
-                faults.append(f"policy {self.name} has no option {brief(name)}; {there}")
-                continue
-            try:
-                values[name] = known[name].parse(value)
-            except ProblemError as error:
-                faults += [f"policy {self.name}: {fault}" for fault in error.faults]
-        if faults:
-            raise ProblemError(faults)
-        make = self.make
-        if isinstance(make, str):
-            module, _, name = make.partition(":")
-            make = getattr(importlib.import_module(module), name)
-        return make(**values)
+        called = f"policy {self.name}"
+        try:
+            values = settled(called, self.options, given)
+        except ProblemError as error:
+            told = [fault if fault.startswith(called) else f"{called}: {fault}" for fault in error.faults]
+            raise ProblemError(told) from None
+        return found_at(self.make)(**values)
 
 
 _PREDICTOR = Option("predictor", str, "frequency", "what forecasts demand", choices=PREDICTED)
@@ -130,16 +118,9 @@ BUILT_IN = (
 
 def policies() -> dict[str, PolicyKind]:
     """All policies by name; a registered one that cannot be loaded says so in its description."""
-    found = {kind.name: kind for kind in BUILT_IN}
-    for entry in importlib.metadata.entry_points(group=GROUP):
-        try:
-            kind = entry.load()
-            if not isinstance(kind, PolicyKind):
-                raise TypeError(f"{entry.value} is not a qnroute PolicyKind")
-        except Exception as error:  # a broken extension must not take the others with it
-            kind = _Unavailable(entry.name, f"not available: {error}", "")
-        found.setdefault(kind.name, kind)
-    return found
+    return with_extensions(
+        BUILT_IN, GROUP, PolicyKind, lambda name, why: _Unavailable(name, f"not available: {why}", "")
+    )
 
 
 def policy(text: str, **options: Any) -> Policy:
