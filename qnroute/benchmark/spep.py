@@ -79,10 +79,12 @@ class Outcome:
         Success rate, and its 95 % interval over the runs, each of which has its own network and demand.
     printed
         Paper C's figure.
-    of_possible
+    share
         Requests served, of those that a clairvoyant serves at most.
-    over_shortest, p_unpaired, p_paired
+    over_shortest, p_shortest, p_paired
         Mean paired difference to shortest path; p by Mann-Whitney U (as in the paper) and by Wilcoxon's signed ranks.
+    over_mean, p_mean
+        Of a policy that forecasts, the paired difference to the same with the mean rates alone, and p by Wilcoxon.
     below_lookahead, p_lookahead, p_lookahead_unpaired
         The same of lookahead to this policy. All p are Holm-corrected over the policies of the topology.
     """
@@ -90,29 +92,31 @@ class Outcome:
     topology: str
     sweep: str
     policy: str
-    runs: int
+    runs: int = field(metadata={"shown": False})
     success: float | None
     half: float | None
     success_low: float | None = field(metadata={"shown": False})
     success_high: float | None = field(metadata={"shown": False})
     printed: str
-    of_possible: float | None
+    share: float | None
     latency: float | None
     fidelity: float | None
-    utilisation: float | None
+    used: float | None
     useful: float | None
-    over_shortest: float | None
+    over_shortest: float | None = field(metadata={"shown": False})
     over_shortest_low: float | None = field(metadata={"shown": False})
     over_shortest_high: float | None = field(metadata={"shown": False})
-    p_unpaired: float | None
-    p_paired: float | None
-    below_lookahead: float | None
+    p_shortest: float | None
+    p_paired: float | None = field(metadata={"shown": False})
+    over_mean: float | None = field(metadata={"shown": False})
+    p_mean: float | None
+    below_lookahead: float | None = field(metadata={"shown": False})
     p_lookahead: float | None
     p_lookahead_unpaired: float | None = field(metadata={"shown": False})
     latency_low: float | None = field(metadata={"shown": False})
     latency_high: float | None = field(metadata={"shown": False})
-    utilisation_low: float | None = field(metadata={"shown": False})
-    utilisation_high: float | None = field(metadata={"shown": False})
+    used_low: float | None = field(metadata={"shown": False})
+    used_high: float | None = field(metadata={"shown": False})
     possible: float | None = field(metadata={"shown": False})
     by_held: float | None = field(metadata={"shown": False})
     cpu_s: float = field(metadata={"shown": False})
@@ -183,9 +187,17 @@ def outcomes(trials: Trials, topology: str, sweep: str = "") -> list[Outcome]:
     finished = [name for name in trials.policies if trials.of(name)]
     against = {name: _compared(trials, name, REFERENCE) for name in finished if name != REFERENCE}
     against = corrected({name: found for name, found in against.items() if found is not None})
+    mean = {name: _compared(trials, name, f"{name.partition(':')[0]}:mean") for name in finished if _forecasts(name)}
+    mean = corrected({name: found for name, found in mean.items() if found is not None})
     below = {name: _compared(trials, LOOKAHEAD, name) for name in finished if not name.startswith("lookahead")}
     below = corrected({name: found for name, found in below.items() if found is not None})
-    return [_row(trials, topology, sweep, name, against.get(name), below.get(name)) for name in finished]
+    compared = ({name: each.get(name) for name in finished} for each in (against, mean, below))
+    return [_row(trials, topology, sweep, name, *found) for name, *found in zip(finished, *map(dict.values, compared))]
+
+
+def _forecasts(name: str) -> bool:
+    """Whether a policy forecasts more than mean rates, and serves the rest as usual."""
+    return ":" in name and not name.endswith(":mean") and "," not in name
 
 
 def _compared(trials: Trials, one: str, other: str) -> Difference | None:
@@ -197,7 +209,13 @@ def _compared(trials: Trials, one: str, other: str) -> Difference | None:
 
 
 def _row(
-    trials: Trials, topology: str, sweep: str, name: str, against: Difference | None, below: Difference | None
+    trials: Trials,
+    topology: str,
+    sweep: str,
+    name: str,
+    against: Difference | None,
+    mean: Difference | None,
+    below: Difference | None,
 ) -> Outcome:
     means = {metric: mean_interval(trials.values(name, metric)) for metric in ("success", "latency", "utilisation")}
     rest = {metric: mean_interval(trials.values(name, metric)).value for metric in ("fidelity", "useful", "by_held")}
@@ -212,23 +230,25 @@ def _row(
         success_low=means["success"].low,
         success_high=means["success"].high,
         printed="" if sweep else _printed(topology, name),
-        of_possible=mean_interval(trials.shares(name)).value,
+        share=mean_interval(trials.shares(name)).value,
         latency=means["latency"].value,
         fidelity=rest["fidelity"],
-        utilisation=means["utilisation"].value,
+        used=means["utilisation"].value,
         useful=rest["useful"],
         over_shortest=against.mean.value if against else None,
         over_shortest_low=against.mean.low if against else None,
         over_shortest_high=against.mean.high if against else None,
-        p_unpaired=against.p_unpaired_corrected if against else None,
+        p_shortest=against.p_unpaired_corrected if against else None,
         p_paired=against.p_paired_corrected if against else None,
+        over_mean=mean.mean.value if mean else None,
+        p_mean=mean.p_paired_corrected if mean else None,
         below_lookahead=below.mean.value if below else None,
         p_lookahead=below.p_paired_corrected if below else None,
         p_lookahead_unpaired=below.p_unpaired_corrected if below else None,
         latency_low=means["latency"].low,
         latency_high=means["latency"].high,
-        utilisation_low=means["utilisation"].low,
-        utilisation_high=means["utilisation"].high,
+        used_low=means["utilisation"].low,
+        used_high=means["utilisation"].high,
         possible=mean_interval(possible).value,
         by_held=rest["by_held"],
         cpu_s=float(np.sum([trial.seconds for trial in trials.of(name)])),
