@@ -56,6 +56,18 @@ def test_solvers_know_no_command(path):
     assert not {name for name in _imports(path, top_only=False) if name.startswith("qnroute.cli")}
 
 
+@pytest.mark.parametrize("path", _files("qnroute/learning"), ids=lambda path: path.name)
+def test_forecasts_know_no_simulator(path):
+    found = _imports(path, top_only=False)
+    assert not {name for name in found if name.startswith(("qnroute.simulation", "qnroute.benchmark", "qnroute.cli"))}
+
+
+@pytest.mark.parametrize("path", _files("qnroute/simulation"), ids=lambda path: path.name)
+def test_the_simulator_knows_no_experiment(path):
+    found = _imports(path, top_only=False)
+    assert not {name for name in found if name.startswith(("qnroute.benchmark", "qnroute.cli"))}
+
+
 @pytest.mark.parametrize("path", _files("qnroute") + _files("models") + _files("solvers"), ids=lambda path: path.name)
 def test_heavy_libraries_are_imported_where_they_are_used(path):
     assert not {name for name in _imports(path, top_only=True) if name.partition(".")[0] in HEAVY}

@@ -44,6 +44,19 @@ def test_the_readme_names_every_method_and_nothing_that_is_not_there():
         assert (ROOT / link).exists()
 
 
+def test_the_page_on_time_names_every_policy_and_predictor():
+    from qnroute.learning.predictors import PREDICTORS
+    from qnroute.simulation.policies import BUILT_IN as POLICIES
+    from qnroute.simulation.policies import PREDICTED
+
+    page = (ROOT / "docs" / "simulation.md").read_text()
+    table = page[page.index("## Policies") : page.index("### lookahead")]
+    assert set(re.findall(r"^\| `(.*?)` \|", table, re.MULTILINE)) == {kind.name for kind in POLICIES}
+    assert set(PREDICTED) == set(PREDICTORS)
+    told = page[page.index("## Predictors") :]
+    assert all(f"`{name}`" in told for name in PREDICTORS)
+
+
 def test_the_readme_commands_are_targets_of_make():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {"demo", "test"} <= targets
