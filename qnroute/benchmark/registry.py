@@ -113,6 +113,12 @@ BENCHMARKS = {
             runs=20,
         ),
         Benchmark(
+            "slots",
+            "CPU time of simulated runs: 16 nodes for 2,000 slots under several policies, 1,000 nodes for 10,000",
+            "qnroute.benchmark.slots:measure",
+            runs=5,
+        ),
+        Benchmark(
             "spep",
             "paper C's experiment on four topologies: baselines, pre-positioning by each predictor, lookahead, printed "
             "figures beside",
