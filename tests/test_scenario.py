@@ -240,3 +240,12 @@ class Constant:
 def test_an_empty_network_is_no_trouble():
     bare = Network([{"id": "A"}, {"id": "B"}], [])
     assert small(network=bare, workload=Poisson()).case(0).run.network.n_links == 0
+
+
+def test_forecasts_that_would_not_fit_are_refused(monkeypatch):
+    from qnroute.simulation import scenario
+
+    case = small(slots=50).case(1)
+    monkeypatch.setattr(scenario, "MOST_FORECASTS", 50)
+    with pytest.raises(ProblemError, match=r"50 slots by .* forecasts, expected 50 at most; take fewer slots"):
+        case.forecast(predictor("mean"), 15)

@@ -23,6 +23,7 @@ from qnroute.simulation.world import Run
 
 FORMAT = "qnroute.scenario/1"
 MOST_SLOTS = 10_000_000
+MOST_FORECASTS = 500_000_000  # 2 GB
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,14 +72,17 @@ class Case:
             return np.zeros((self.slots, 0, horizon), dtype=np.float32)
         if hasattr(predictor, "slots_per_day"):
             predictor = dataclasses.replace(predictor, slots_per_day=self.slots_per_day)
+        size = self.slots * len(self.pairs) * horizon
+        if size > MOST_FORECASTS:
+            raise ProblemError(
+                f"slots: {self.slots} slots by {len(self.pairs)} pairs that ask by {horizon} slots ahead are "
+                f"{size:.3g} forecasts, expected {MOST_FORECASTS:,} at most; take fewer slots or a shorter window"
+            )
         key = repr(predictor), horizon
         if key not in self._forecasts:
             predictor.fit(self.counts[: self.past], clock=0)
             made = predictor.predict(self.counts, clock=0, horizon=horizon, start=self.past)
-            self._forecasts[key] = (
-                made,
-                predictor,
-            )  # kept as well: where it says nothing of itself its address is the key
+            self._forecasts[key] = made, predictor  # kept, too: if it says nothing of itself its address is the key
         return self._forecasts[key][0]
 
 

@@ -143,9 +143,9 @@ def simulate(
             done += 1
         if bound and not settings.stopped:
             tell(f"seed {seed}, clairvoyant")
-            bounds[seed] = clairvoyant(
-                case.run, scenario.physics, slots=case.slots, held=scenario.held, settings=settings
-            )
+            found = clairvoyant(case.run, scenario.physics, slots=case.slots, held=scenario.held, settings=settings)
+            if not settings.stopped:  # cut short it is a bound all the same, but says less than the others
+                bounds[seed] = found
             done += 1
     return Trials(scenario, tuple(names), tuple(seeds), tuple(trials), bounds, settings.stopped)
 
