@@ -286,7 +286,7 @@ def test_ctrl_c_in_the_first_run_of_the_second_policy(folder, tmp_path, capsys, 
     play, calls = trials.play, []
 
     def pressed(*arguments, **settings):
-        calls.append(1)
+        calls.extend([1] if "slots" not in settings else [])  # not the few slots that only compile
         if len(calls) == 2:
             signal.raise_signal(signal.SIGINT)
         return play(*arguments, **settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -85,7 +86,8 @@ def simulate(
 
     settings = Settings(None if time_limit is None else TIME_LIMIT.parse(time_limit))
     with console.share_done("simulating") as doing, noted(settings.interrupted):
-        trials = tried(made, policy or _DEFAULT, range(seed, seed + runs), bound=bound, doing=doing, settings=settings)
+        some = policy or _usual(made)
+        trials = tried(made, some, range(seed, seed + runs), bound=bound, doing=doing, settings=settings)
     if not trials.trials:
         raise NoAnswer(f"{trials.stopped} before any run was finished")
     if "-" not in (out, log, save):
@@ -93,6 +95,14 @@ def simulate(
     _write(trials, out=out, plot=plot, log=log, save=save)
     if trials.stopped:
         console.remark(f"{trials.stopped}: these are the runs finished by then")
+
+
+def _usual(scenario: Scenario) -> tuple[str, ...]:
+    """The policies played where none was named; without a history, those that need none."""
+    if scenario.history:
+        return _DEFAULT
+    console.remark("no history to forecast from: without spep and lookahead")
+    return tuple(name for name in _DEFAULT if name not in ("spep", "lookahead"))
 
 
 def _scenario(path, network, workload, dynamics, physics: dict[str, Any], rest: dict[str, Any]) -> Scenario:
@@ -223,7 +233,7 @@ def _report(trials: Trials) -> None:
             ("useful", 100, 1),
         ):
             cells.append(_interval(mean_interval(trials.values(name, metric)), scale, digits))
-        cells.append(f"{1000 * sorted(trial.seconds for trial in some)[len(some) // 2]:.3g}")
+        cells.append(f"{1000 * statistics.median(trial.seconds for trial in some):.3g}")
         rows.append(cells)
     console.table("", headings, rows, numbers=headings[1:])
     if trials.bounds:

@@ -17,14 +17,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qnroute.errors import SolverError
+from qnroute.errors import ProblemError, SolverError
 from qnroute.settings import Settings
 from qnroute.simulation.frontier import labels_of, offers_of
 from qnroute.simulation.hindsight import Columns, Prices, priced, successes
 from qnroute.simulation.physics import Physics
 from qnroute.simulation.world import Run, world_of
 
-_SLIGHT = 1e-7  # reduced costs below this do not move the bound
+_SLIGHT = 1e-7  # reduced costs below this count in the bound, and are worth no column
 _ENOUGH = 1e-4  # share of the bound at which more columns are not worth their time
 
 
@@ -70,11 +70,20 @@ def clairvoyant(
         Stop where `bound` is this close to `value`, relatively.
     settings
         Time limit and interruption; the bound holds whenever it ends.
+
+    Raises
+    ------
+    ProblemError
+        `worth` does not fit.
     """
     settings = settings or Settings()
     world = world_of([run], physics or Physics(), held=held)
     count, born = successes(world, 0, slots)
     worth = np.ones(len(run.demand)) if worth is None else np.asarray(worth, dtype=np.float64)
+    if worth.shape != (len(run.demand),) or not (np.isfinite(worth) & (worth >= 0.0)).all():
+        raise ProblemError(f"worth: expected {len(run.demand)} finite numbers, at least 0, one for each request")
+    scale = float(worth.max(initial=0.0)) or 1.0  # tolerances are for worths near 1
+    worth = worth / scale
     room = offers_of(world), labels_of(world)
     program = _Program(world, len(born), worth, slots)
     bound, value = float(worth.sum()), 0.0
@@ -86,7 +95,7 @@ def clairvoyant(
             break
         program.add(columns)
         program.solve(settings)
-    return Clairvoyance(bound, value, len(run.demand), program.size)
+    return Clairvoyance(scale * bound, scale * value, len(run.demand), program.size)
 
 
 class _Program:

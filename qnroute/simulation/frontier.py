@@ -59,11 +59,9 @@ def cheapest(w, source, target, need, most, offers, labels):
     head[source] = 0
     made, at, best = 1, 0, -1
     while at < made:
-        node, price, quality, last = number[0, at], value[0, at], value[1, at], number[1, at]
+        node, price, quality = number[0, at], value[0, at], value[1, at]
         at += 1
         if number[2, at - 1] == -2 or node == target or price >= most:
-            continue
-        if last >= 0 and not offers.passing[last, 0 if w.tail[w.link[last]] == node else 1]:
             continue
         for i in range(w.indptr[node], w.indptr[node + 1]):
             there = w.neighbour[i]
@@ -71,6 +69,8 @@ def cheapest(w, source, target, need, most, offers, labels):
                 reached, paid = quality * offers.quality[channel], price + offers.price[channel]
                 if reached < need or paid >= most or reached <= 0.0:
                     continue
+                if there != target and not offers.passing[channel, 0 if w.tail[w.link[channel]] == there else 1]:
+                    continue  # it would keep others out of the node and go no further itself
                 if _dominated(number, value, head, there, paid, reached, at):
                     continue
                 if made == number.shape[1]:

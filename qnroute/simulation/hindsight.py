@@ -62,7 +62,7 @@ def successes(w, run, slots):
 
 @njit(cache=True, error_model="numpy")
 def priced(w, run, slots, count, born, worth, prices, slight, offers, labels):
-    """For every request and slot the route of largest reduced cost, where that exceeds `slight`.
+    """For every request and slot the route of largest reduced cost, as a column where that exceeds `slight`.
 
     Before its arrival, pairs that a route uses are held for the request: they lose quality once per slot, and take a
     place. Returns the columns, and the largest reduced cost of each request (at least 0).
@@ -96,10 +96,12 @@ def priced(w, run, slots, count, born, worth, prices, slight, offers, labels):
                 if turn == 1 and ahead <= 0 and perfect:  # no better than at once
                     continue
                 least = max(need, w.law.least * _ROUNDED) if turn == 1 else need
-                length, cost, _, labels = cheapest(w, source, target, least, most - slight, offers, labels)
+                length, cost, _, labels = cheapest(w, source, target, least, most, offers, labels)
                 if length == 0:
                     continue
                 gain[k] = max(gain[k], most - cost)
+                if most - cost <= slight:
+                    continue
                 if made + 1 >= len(request):
                     request, when, until = _longer(request), _longer(when), _longer(until)
                 while filled + length >= len(pair):

@@ -71,7 +71,8 @@ def look_ahead(w, s, run, demands, tuning, prices, offers, labels, log):
         offers.quality[channel] = 0.0
         if s.birth[channel] >= 0:
             offers.quality[channel] = pair_quality(w, s, channel, slot)
-            offers.price[channel] = max(prices[w.link[channel], slot - s.birth[channel]], 0.0) + _LEAST
+            age = min(slot - s.birth[channel], prices.shape[1] - 1)
+            offers.price[channel] = max(prices[w.link[channel], age], 0.0) + _LEAST
     for k in order:
         place = held_for(w, s, run, k)
         if place >= 0:
@@ -218,7 +219,7 @@ def _worth_holding(w, s, run, demands, tuning, prices, offers, route):
             now = quality[depth] * offers.quality[channel]
             if now < w.law.least:
                 continue
-            price = paid[depth] + prices[e, slot - s.birth[channel]]
+            price = paid[depth] + prices[e, min(slot - s.birth[channel], prices.shape[1] - 1)]
             taken[depth] = channel
             if source < there:
                 worth = -tuning.place - price

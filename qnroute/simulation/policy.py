@@ -35,6 +35,7 @@ def play(
     scenario: Scenario,
     *,
     logged: bool = False,
+    slots: int | None = None,
     progress: Progress | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Simulator:
@@ -44,15 +45,17 @@ def play(
     ----------
     logged
         Keep all events, see `Simulator.events`.
+    slots
+        Play only so many, not the whole run.
     stopped
         Asked now and then; where it says so, the simulator is given back as far as it came.
     """
     simulator = Simulator([case.run for case in cases], scenario.physics, held=scenario.held, logged=logged)
     policy.start(simulator, cases)
     advance = getattr(policy, "advance", None)
-    slots = max(case.slots for case in cases)
-    while simulator.slot < slots and not stopped():
-        until = min(simulator.slot + _STRIDE, slots)
+    last = max(case.slots for case in cases) if slots is None else slots
+    while simulator.slot < last and not stopped():
+        until = min(simulator.slot + _STRIDE, last)
         if advance is not None:
             advance(simulator, until)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -41,6 +42,8 @@ class Case:
         Pairs of nodes that asked in the history; a policy knows of no others.
     counts : (past + slots, P) int64
         Arrivals of these pairs in every slot, of the history and then of the run.
+    costs : list
+        CPU seconds of each forecast asked for, and whether it was made then or was there already.
     """
 
     run: Run
@@ -50,7 +53,8 @@ class Case:
     slots_per_day: int
     pairs: np.ndarray
     counts: np.ndarray
-    _forecasts: dict[Any, tuple[np.ndarray, Any]] = field(default_factory=dict, repr=False)
+    costs: list[tuple[float, bool]] = field(default_factory=list, repr=False)
+    _forecasts: dict[Any, tuple[np.ndarray, float, Any]] = field(default_factory=dict, repr=False)
 
     def sharing(self, other: Case) -> Case:
         """This case with the forecasts that another one has made or will make; both must have the same demand."""
@@ -70,7 +74,7 @@ class Case:
             raise ProblemError("history: found 0 slots, expected some for a predictor to learn from")
         if not len(self.pairs):
             return np.zeros((self.slots, 0, horizon), dtype=np.float32)
-        if hasattr(predictor, "slots_per_day"):
+        if hasattr(predictor, "slots_per_day") and dataclasses.is_dataclass(predictor):
             predictor = dataclasses.replace(predictor, slots_per_day=self.slots_per_day)
         size = self.slots * len(self.pairs) * horizon
         if size > MOST_FORECASTS:
@@ -80,9 +84,14 @@ class Case:
             )
         key = repr(predictor), horizon
         if key not in self._forecasts:
+            start = time.process_time()
             predictor.fit(self.counts[: self.past], clock=0)
             made = predictor.predict(self.counts, clock=0, horizon=horizon, start=self.past)
-            self._forecasts[key] = made, predictor  # kept, too: if it says nothing of itself its address is the key
+            # the predictor is kept, too: if it says nothing of itself its address is the key
+            self._forecasts[key] = made, time.process_time() - start, predictor
+            self.costs.append((self._forecasts[key][1], True))
+        else:
+            self.costs.append((self._forecasts[key][1], False))
         return self._forecasts[key][0]
 
 

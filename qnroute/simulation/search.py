@@ -170,22 +170,30 @@ def _from_both_ends(
             if level[1 - side, node] >= 0 and reach[0, node] * reach[1, node] > best:
                 best, middle = reach[0, node] * reach[1, node], node
     if middle >= 0:
-        length, best = depth0 + depth1, 1.0
-        node = middle
-        for i in range(depth0 - 1, -1, -1):
-            route[i] = step[0, node]
-            node = tail[route[i]] + head[route[i]] - node
-        node = middle
-        for i in range(depth0, length):
-            route[i] = step[1, node]
-            node = tail[route[i]] + head[route[i]] - node
-        for i in range(length):  # in the order of the route, as the judge multiplies
-            best *= offer[route[i]]
+        length = depth0 + depth1
+        best = _joined(tail, head, offer, middle, depth0, length, step, route)
     for at in range(count0):
         level[0, met[0, at]] = -1
     for at in range(count1):
         level[1, met[1, at]] = -1
     return length, best
+
+
+@lean
+def _joined(tail, head, offer, middle, before, length, step, route):
+    """Write down the links of the route through a node met from both ends; gives its quality."""
+    node = middle
+    for i in range(before - 1, -1, -1):
+        route[i] = step[0, node]
+        node = tail[route[i]] + head[route[i]] - node
+    node = middle
+    for i in range(before, length):
+        route[i] = step[1, node]
+        node = tail[route[i]] + head[route[i]] - node
+    quality = 1.0
+    for i in range(length):  # in the order of the route, as the judge multiplies
+        quality *= offer[route[i]]
+    return quality
 
 
 @lean
@@ -266,9 +274,12 @@ def _best_of_all(
                 waiting[there] = True
                 queue[(at + size) % room] = there
                 size += 1
-    found, length = best[target], 0
-    if found > 0.0:
-        length, node = links[target], target
+    found, length, node = best[target], 0, target
+    if found > 0.0:  # the steps alone tell the length: labels may have improved by a rounding since
+        while node != source:
+            node = tail[step[0, node]] + head[step[0, node]] - node
+            length += 1
+        node = target
         for i in range(length - 1, -1, -1):
             e = step[0, node]
             route[i] = youngest[e]

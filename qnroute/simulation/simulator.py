@@ -54,6 +54,7 @@ class Simulator:
         self.world: World = world_of(self.runs, self.physics, held=held)
         self.state: State = state_of(self.world)
         self.log: Log = log_of(1024 if logged else 0)
+        self._begun = False
         self._most_waiting = _most_waiting(self.world)
 
     @property
@@ -69,12 +70,29 @@ class Simulator:
     # --- one slot ---
 
     def begin(self) -> None:
-        """Expiry, generation and arrivals of this slot, in all runs."""
+        """Expiry, generation and arrivals of this slot, in all runs.
+
+        Raises
+        ------
+        RefusedDecision
+            The slot has begun already.
+        """
+        if self._begun:
+            raise RefusedDecision(f"slot {self.slot} has begun: decide, then finish it")
+        self._begun = True
         self.log = with_room(self.log, self.most_events)
         _begin(self.world, self.state, self.log)
 
     def finish(self) -> None:
-        """Drop what has passed its deadline, and go on to the next slot."""
+        """Drop what has passed its deadline, and go on to the next slot.
+
+        Raises
+        ------
+        RefusedDecision
+            The slot has not begun yet.
+        """
+        self._require_begun()
+        self._begun = False
         _finish(self.world, self.state, self.log)
 
     def serve(self, requests: np.ndarray, channels: np.ndarray, indptr: np.ndarray) -> np.ndarray:
@@ -108,7 +126,12 @@ class Simulator:
         """Try to make end-to-end pairs to hold, each of run ``runs[i]`` by a route; else as `serve`."""
         return self._tried(-1 - np.asarray(runs, dtype=np.int64), channels, indptr)
 
+    def _require_begun(self) -> None:
+        if not self._begun:
+            raise RefusedDecision(f"slot {self.slot} has not begun: call begin first")
+
     def _tried(self, subjects: np.ndarray, channels: np.ndarray, indptr: np.ndarray) -> np.ndarray:
+        self._require_begun()
         channels, indptr = np.asarray(channels, dtype=np.int64), np.asarray(indptr, dtype=np.int64)
         if (
             len(indptr) != len(subjects) + 1
@@ -125,6 +148,7 @@ class Simulator:
 
     def serve_held(self, requests: np.ndarray, places: np.ndarray) -> None:
         """Serve requests by the held pairs in ``state.low`` and so on at these places; each closes its gap at once."""
+        self._require_begun()
         requests, places = np.asarray(requests, dtype=np.int64), np.asarray(places, dtype=np.int64)
         self.log = with_room(self.log, len(requests))
         fault, at = _use_held(self.world, self.state, requests, places, self.log)

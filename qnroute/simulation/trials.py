@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,7 @@ from qnroute.simulation.policy import Policy, play
 from qnroute.simulation.scenario import Case, Scenario
 
 FORMAT = "qnroute.simulation/1"
+_WARM = 2  # slots played before the clock runs
 
 Doing = Callable[[str, float], None]
 """Called with what is being done, and the share of the work that is done."""
@@ -26,7 +28,7 @@ Doing = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Trial:
-    """One case under one policy; `seconds` of CPU for its slots, predictions and plans included."""
+    """One case under one policy; `seconds` of CPU with plans and forecasts, also where others had them made."""
 
     policy: str
     seed: int
@@ -119,34 +121,37 @@ def simulate(
     """
     settings, named = settings or Settings(), [_named(each) for each in policies]
     names = [name for name, _ in named]
-    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
-        raise ProblemError([f"policies: {name} is given more than once" for name in twice])
-    steps, done = len(seeds) * (len(named) + bound), 0
-    trials, bounds = [], {}
-
-    def tell(what: str) -> None:
-        if doing is not None:
-            doing(what, done / max(steps, 1))
-
-    for seed in seeds:
+    twice = [
+        f"{what}: {each} is given more than once"
+        for what, given in (("policies", names), ("seeds", seeds))
+        for each, times in Counter(given).items()
+        if times > 1
+    ]
+    if twice:
+        raise ProblemError(twice)
+    trials, bounds, parts = [], {}, len(named) + bound
+    for turn, seed in enumerate(seeds):
         if settings.stopped:
             break
         case = (case_of or scenario.case)(seed)
-        for name, make in named:
+        for place, (name, make) in enumerate(named):
             if settings.stopped:
                 break
-            tell(f"seed {seed}, {name}")
-            trial = _tried(name, make(), case, scenario, seed, settings)
-            if trial is None:
+            if doing is not None:
+                doing(f"seed {seed}, {name}", (turn + place / parts) / len(seeds))
+            if turn == 0 and isinstance(policies[place], str):
+                play(make(), [case], scenario, slots=_WARM)  # compiles
+            if settings.stopped:
                 break
-            trials.append(trial)
-            done += 1
+            trial = _tried(name, make(), case, scenario, seed, settings)
+            if trial is not None:
+                trials.append(trial)
         if bound and not settings.stopped:
-            tell(f"seed {seed}, clairvoyant")
+            if doing is not None:
+                doing(f"seed {seed}, clairvoyant", (turn + len(named) / parts) / len(seeds))
             found = clairvoyant(case.run, scenario.physics, slots=case.slots, held=scenario.held, settings=settings)
             if not settings.stopped:  # cut short it is a bound all the same, but says less than the others
                 bounds[seed] = found
-            done += 1
     return Trials(scenario, tuple(names), tuple(seeds), tuple(trials), bounds, settings.stopped)
 
 
@@ -161,9 +166,10 @@ def _named(given: str | tuple[str, Policy]) -> tuple[str, Callable[[], Policy]]:
 
 def _tried(name: str, made: Policy, case: Case, scenario: Scenario, seed: int, settings: Settings) -> Trial | None:
     """The trial, or None where it was cut short."""
+    case.costs.clear()
     start = time.process_time()
     simulator = play(made, [case], scenario, stopped=lambda: settings.stopped is not None)
-    seconds = time.process_time() - start
+    seconds = time.process_time() - start + sum(cost for cost, made_now in case.costs if not made_now)
     if simulator.slot < case.slots:
         return None
     return Trial(name, seed, measures(simulator), seconds, latencies(simulator), fidelities(simulator))

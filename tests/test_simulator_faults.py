@@ -1,4 +1,4 @@
-"""Faults that a review of the simulation found: each test fails until its fault is mended."""
+"""Faults that a reader of the whole simulator found, and which are mended."""
 
 from __future__ import annotations
 
@@ -34,7 +34,6 @@ def link(asked: Demand) -> Run:
     return Run(network, PSeries(np.array([[1.0]]), 1), asked, 0)
 
 
-@pytest.mark.xfail(strict=True, reason="frontier.cheapest: a label that may not go on dominates one that may")
 def test_no_policy_beats_the_bound_where_the_best_pair_has_bad_luck_at_its_swap():
     network = Network.from_columns(
         ["s", "v", "t"], np.array([0, 1]), np.array([1, 2]), p=0.7, fidelity=0.97, swap=0.5, channels=np.array([3, 1])
@@ -53,7 +52,6 @@ def test_no_policy_beats_the_bound_where_the_best_pair_has_bad_luck_at_its_swap(
                 assert served <= bound + 1e-9, (seed, first)
 
 
-@pytest.mark.xfail(strict=True, reason="search._best_of_all: the number of links is stale where rounding hides a gain")
 def test_a_route_of_highest_fidelity_joins_its_ends():
     """Pairs of ages 1 and 2 in a row are better by one rounding than one of age 3, until a fourth is multiplied in."""
     decays = np.linspace(0.9, 0.99, 1001)
@@ -87,14 +85,12 @@ play(policy("lookahead:place=0.9"), [scenario.case(1)], scenario)
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="lookahead: prices has 65 ages, and is read at any age up to the lifetime")
 def test_lookahead_reads_no_prices_of_ages_that_it_does_not_tell_apart(tmp_path):
     checked = os.environ | {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", _LONG_LIVED], env=checked, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-300:]
 
 
-@pytest.mark.xfail(strict=True, reason="Simulator: begin may be called twice in a slot, and makes pairs each time")
 def test_a_slot_begins_once():
     simulator = Simulator([link(demand(1, 0, requests=3))])
     served = 0
@@ -107,7 +103,6 @@ def test_a_slot_begins_once():
     assert served <= 1
 
 
-@pytest.mark.xfail(strict=True, reason="Simulator: decisions are taken before begin, by pairs that have expired")
 def test_nothing_is_decided_before_a_slot_has_begun():
     simulator = Simulator([link(demand(1, 1))], Physics(lifetime=0))
     simulator.begin()
@@ -116,7 +111,6 @@ def test_nothing_is_decided_before_a_slot_has_begun():
         simulator.serve([0], [0], [0, 1])
 
 
-@pytest.mark.xfail(strict=True, reason="clairvoyant: reduced costs below 1e-7 are left out of the bound")
 def test_small_worths_are_bounded_too():
     asked = demand(1, 0, weight=1e-8)
     assert clairvoyant(link(asked), slots=1, worth=asked.weight).bound >= 1e-8 * (1 - 1e-9)
