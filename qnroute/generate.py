@@ -52,7 +52,7 @@ def _range(value: Any, number: Callable[[Any], float]) -> Range:
     return Range(*ends)
 
 
-_DRAWN = WrapValidator(_range)
+DRAWN = WrapValidator(_range)  # a number for all, or a range ``(low, high)`` to draw from uniformly
 _Flag = Annotated[bool, Strict()]
 _Nodes = Annotated[fields.PositiveCount, Le(MOST_NODES)]
 _Scale = Annotated[fields.Positive, Ge(1e-6), Le(1e6)]  # keeps squares and triangulations within floating point
@@ -65,12 +65,12 @@ class Options:
     seed: fields.Count = 0
     name: fields.Identifier | None = None  # the kind, the size and the seed
     connected: _Flag = True  # join components: by the shortest links where nodes have places, else at random
-    length_km: Annotated[fields.NonNegative, _DRAWN] | None = None  # only where nodes have no places
-    p: Annotated[fields.PositiveProbability, _DRAWN] | None = None  # 0.5
-    fidelity: Annotated[fields.LinkFidelity, _DRAWN] | None = None  # these four as `Link` and `Node` have them
-    channels: Annotated[fields.PositiveCount, _DRAWN] | None = None
-    memory: Annotated[fields.Count, _DRAWN] | None = None
-    swap: Annotated[fields.Probability, _DRAWN] | None = None
+    length_km: Annotated[fields.NonNegative, DRAWN] | None = None  # only where nodes have no places
+    p: Annotated[fields.PositiveProbability, DRAWN] | None = None  # 0.5
+    fidelity: Annotated[fields.LinkFidelity, DRAWN] | None = None  # these four as `Link` and `Node` have them
+    channels: Annotated[fields.PositiveCount, DRAWN] | None = None
+    memory: Annotated[fields.Count, DRAWN] | None = None
+    swap: Annotated[fields.Probability, DRAWN] | None = None
     hardware: AnyPreset | None = None  # a preset: p, fidelity, loss and swap follow from the lengths
     slot_s: fields.Positive | None = None  # of the hardware
 
@@ -224,9 +224,9 @@ def requests(
     count: Annotated[fields.Count, Le(MOST_REQUESTS)],
     *,
     seed: fields.Count = 0,
-    weight: Annotated[fields.Positive, _DRAWN] = 1.0,
-    min_fidelity: Annotated[fields.Probability, _DRAWN] = 0.0,
-    routes: Annotated[fields.PositiveCount, _DRAWN] = 1,
+    weight: Annotated[fields.Positive, DRAWN] = 1.0,
+    min_fidelity: Annotated[fields.Probability, DRAWN] = 0.0,
+    routes: Annotated[fields.PositiveCount, DRAWN] = 1,
     distinct: _Flag = False,
     same_component: _Flag = True,
     among: Sequence[str] | None = None,

@@ -34,7 +34,8 @@ def only(p: int, q: int, series: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(("phi", "theta"), MODELS)
 def test_coefficients_are_those_of_statsmodels(phi, theta):
-    arima = pytest.importorskip("statsmodels.tsa.arima.model")
+    import statsmodels.tsa.arima.model as arima
+
     series = simulated(phi, theta, 3000)[:, 0]
     mine = only(len(phi), len(theta), series)
     theirs = arima.ARIMA(series - series.mean(), order=(len(phi), 0, len(theta)), trend="n").fit().params[:-1]
@@ -45,7 +46,8 @@ def test_coefficients_are_those_of_statsmodels(phi, theta):
 @pytest.mark.parametrize(("phi", "theta"), MODELS)
 @pytest.mark.parametrize("d", [0, 1])
 def test_forecasts_are_those_of_statsmodels(phi, theta, d):
-    arima = pytest.importorskip("statsmodels.tsa.arima.model")
+    import statsmodels.tsa.arima.model as arima
+
     series = simulated(phi, theta, 800, seed=3)[:, 0]
     series = raised(np.cumsum(series) if d else series)
     one = predictor("arima").fit_series(series[:, None])

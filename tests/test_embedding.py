@@ -40,7 +40,6 @@ def as_graph(target):
 
 @pytest.mark.parametrize("topology", SIZES)
 def test_small_models_are_embedded(topology):
-    pytest.importorskip("minorminer")
     sparse = nx.gnp_random_graph(30, 0.1, seed=1)
     for graph in (nx.complete_graph(4), sparse, nx.disjoint_union(nx.path_graph(3), nx.empty_graph(2))):
         target = target_graph(topology, SIZES[topology])
@@ -55,27 +54,23 @@ def test_small_models_are_embedded(topology):
 
 
 def test_graphs_are_those_of_the_machines():
-    pytest.importorskip("dwave.graphs")
     counts = {name: (len(made.nodes), len(made.one)) for name in SIZES if (made := target_graph(name, SIZES[name]))}
     assert counts == {"pegasus": (5640, 40484), "zephyr": (4800, 45864), "chimera": (2048, 6016)}
 
 
 def test_a_complete_graph_needs_no_more_than_it_must():
     """K4 is in Pegasus as it is, and K8 needs chains on Chimera, where nobody has more than 6 neighbours."""
-    pytest.importorskip("minorminer")
     assert embed(model_of(nx.complete_graph(4)), "pegasus", seed=1).used == 4
     assert embed(model_of(nx.complete_graph(8)), "chimera", size=4, seed=1).longest >= 2
 
 
 def test_the_same_seed_gives_the_same_embedding():
-    pytest.importorskip("minorminer")
     model = model_of(nx.gnp_random_graph(30, 0.15, seed=2))
     one, same, other = (embed(model, "zephyr", seed=seed, time_limit=None) for seed in (1, 1, 2**70 - 1))
     assert one.chains == same.chains and one.chains != other.chains
 
 
 def test_couplers_of_bias_nothing_need_no_edge():
-    pytest.importorskip("minorminer")
     full = model_of(nx.complete_graph(5))
     silent = Quadratic(full.linear, full.row, full.col, np.where(full.row == 0, 1.0, 0.0))
     found = embed(silent, "chimera", size=2, seed=1)
@@ -93,14 +88,12 @@ def test_couplers_of_bias_nothing_need_no_edge():
     ],
 )
 def test_what_does_not_fit_is_not_found(graph, size, why):
-    pytest.importorskip("minorminer")
     found = embed(model_of(graph), "pegasus", size=size, seed=1, tries=2)
     assert not found.found and found.chains is None and why in found.why and found.stopped is None
     assert (found.used, found.longest, found.mean) == (0, 0, 0.0)
 
 
 def test_empty_models_and_lonely_variables():
-    pytest.importorskip("minorminer")
     assert embed(model_of(nx.empty_graph(0))).chains == ()
     found = embed(model_of(nx.empty_graph(40)), size=2)
     assert found.used == 40 and found.longest == 1
@@ -108,7 +101,6 @@ def test_empty_models_and_lonely_variables():
 
 def test_limits_and_interruptions():
     """A pass over 150 variables that are all coupled takes longer than either; what came before it counts."""
-    pytest.importorskip("minorminer")
     model, interrupted = model_of(nx.complete_graph(150)), threading.Event()
     found = embed(model, time_limit=1.0, seed=1)
     assert not found.found and found.stopped == found.why == "time-limit"
@@ -119,7 +111,6 @@ def test_limits_and_interruptions():
 
 def test_the_best_so_far_is_kept(monkeypatch, tmp_path):
     """A search that prints one embedding, then half of another, and never ends."""
-    pytest.importorskip("minorminer")
     one, other = (int(end[0]) for end in target_graph("pegasus", 2)[1:])
     program = tmp_path / "search.py"
     program.write_text(
@@ -132,7 +123,6 @@ def test_the_best_so_far_is_kept(monkeypatch, tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="processes cannot be asked to end")
 def test_an_interrupted_search_may_say_what_it_has(monkeypatch, tmp_path):
-    pytest.importorskip("minorminer")
     program, ready, interrupted = tmp_path / "search.py", tmp_path / "ready", threading.Event()
     program.write_text(
         "import pathlib, signal, sys, time\n"
@@ -153,7 +143,6 @@ def test_an_interrupted_search_may_say_what_it_has(monkeypatch, tmp_path):
 
 
 def test_a_search_that_fails_or_lies_is_an_error(monkeypatch, tmp_path):
-    pytest.importorskip("minorminer")
     monkeypatch.setattr(embedding, "_PROGRAM", str(tmp_path / "search.py"))
     for program, why in (
         ("raise MemoryError('no more')", "embedding: MemoryError: no more"),
@@ -167,8 +156,6 @@ def test_a_search_that_fails_or_lies_is_an_error(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(("name", "package"), [("minorminer", "minorminer"), ("dwave.graphs", "dwave-graphs")])
 def test_what_is_not_installed_is_said(name, package, monkeypatch):
-    if name != "minorminer":
-        pytest.importorskip("minorminer")
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(SolverError, match=rf"^{package} is not installed: pip install 'qnroute\[embed\]'$"):
         embed(model_of(nx.path_graph(2)))

@@ -309,7 +309,8 @@ def test_logistic_learns_bursts_that_no_profile_sees():
 
 
 def test_logistic_regression_agrees_with_scikit_learn():
-    linear = pytest.importorskip("sklearn.linear_model")
+    import sklearn.linear_model as linear
+
     from qnroute.learning.logistic import _regress
 
     rng = np.random.default_rng(0)
@@ -328,7 +329,8 @@ def test_logistic_regression_agrees_with_scikit_learn():
 
 @pytest.mark.parametrize("name", ["lstm", "lstm-clock"])
 def test_lstm_says_without_torch_what_it_says_with_it(name, counts):
-    torch = pytest.importorskip("torch")
+    import torch
+
     one = quick(name).fit(counts[:200], clock=9)
     network, pairs = one.network_, one.pairs_
     lstm = torch.nn.LSTM(network.layers[0].inputs.shape[1], 50, 2)
@@ -352,7 +354,8 @@ def test_lstm_says_without_torch_what_it_says_with_it(name, counts):
 
 
 def test_lstm_leaves_the_caller_s_torch_alone(counts):
-    torch = pytest.importorskip("torch")
+    import torch
+
     threads, state = torch.get_num_threads(), torch.random.get_rng_state()
     first = quick("lstm", seed=1).fit(counts[:200])
     torch.rand(3)

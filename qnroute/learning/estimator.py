@@ -6,6 +6,7 @@ predictor; what was learned ends in ``_``. `_ahead` then says what is to be expe
 
 from __future__ import annotations
 
+import abc
 import functools
 from dataclasses import dataclass, fields
 from typing import Any, Self, get_type_hints
@@ -21,7 +22,7 @@ _BOUND = 2**53  # of slot numbers
 
 
 @dataclass(kw_only=True, eq=False)
-class ArrivalPredictor:
+class ArrivalPredictor(abc.ABC):
     """Learns from arrivals which pairs will have one."""
 
     def fit(self, counts: Any, *, clock: int = 0) -> Self:
@@ -107,12 +108,13 @@ class ArrivalPredictor:
         """What is learned and looked at of the values given."""
         return found
 
+    @abc.abstractmethod
     def _learn(self, found: np.ndarray, clock: int) -> None:
-        raise NotImplementedError
+        """Learn from what `_signal` gave."""
 
+    @abc.abstractmethod
     def _ahead(self, found: np.ndarray, clock: int, horizon: int, start: int) -> np.ndarray:
         """(T - start, P, horizon) float32, an array of its own."""
-        raise NotImplementedError
 
 
 @dataclass(kw_only=True, eq=False)

@@ -223,7 +223,7 @@ def _worth_holding(w, s, run, demands, tuning, prices, offers, route):
             taken[depth] = channel
             if source < there:
                 worth = -tuning.place - price
-                if tuning.trust > 0.0 and worth > best - 1.0:
+                if worth + tuning.trust > best:  # a chance is at most 1
                     worth += tuning.trust * _forecast_use(w, s, run, demands, source, there, now)
                 if worth > best:
                     best, found, reached = worth, depth + 1, now

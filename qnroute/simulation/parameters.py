@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
-from pydantic import WrapValidator
 
 from qnroute import fields
 from qnroute.errors import ProblemError
@@ -19,16 +18,6 @@ STRUCTURE, ARRIVALS, DYNAMICS = 1, 2, 3  # streams of randomness that never meet
 Seed = int | Sequence[int]  # one number or several, each at least 0
 
 _Kind = TypeVar("_Kind")
-
-
-def _range(value: Any, number: Callable[[Any], float]) -> Range:
-    ends = [number(end) for end in (value if isinstance(value, (tuple, list)) else (value, value))]
-    if len(ends) != 2 or ends[0] > ends[1]:
-        raise ValueError(f"found {value!r:.60}, expected a number or a range (low, high)")
-    return Range(*ends)
-
-
-DRAWN = WrapValidator(_range)  # a number for all, or a range ``(low, high)`` to draw from uniformly
 
 
 # --- arguments ---

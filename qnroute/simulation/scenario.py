@@ -142,15 +142,15 @@ class Scenario:
         network = self._network(seed)
         process = self.workload.process(network.n_nodes, seed=[seed, 0])
         history = process.draw(self.history, seed=[seed, 1], beyond=True)
-        demand = process.draw(self.slots, seed=[seed, 2], start=self.history)
+        asked = process.draw(self.slots, seed=[seed, 2], start=self.history, beyond=True)
         series = draw_dynamics(
             network, self.dynamics, self.slots, seed=[seed, 3], slots_per_epoch=self.slots_per_epoch, start=self.history
         )
         known = np.unique(pair_index(history.source, history.target)) if len(history) else np.zeros(0, dtype=np.int64)
         pairs = pair_of(known).reshape(-1, 2)
-        everything = process.draw(self.slots, seed=[seed, 2], start=self.history, beyond=True)
-        counts = np.concatenate([history.counts(pairs, self.history), everything.counts(pairs, self.slots)])
+        counts = np.concatenate([history.counts(pairs, self.history), asked.counts(pairs, self.slots)])
         day = getattr(self.workload, "slots_per_day", None) or 96
+        demand = asked.limited(self.slots)
         return Case(Run(network, series, demand, seed), history, self.slots, self.history, day, pairs, counts)
 
     def _network(self, seed: int) -> Network:

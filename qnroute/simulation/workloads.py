@@ -19,11 +19,11 @@ from qnroute import fields
 from qnroute.columns import read_only
 from qnroute.errors import ProblemError
 from qnroute.fields import Count, NonNegative, Positive, PositiveCount, Probability, record
-from qnroute.generate import Range
+from qnroute.generate import DRAWN, Range
 from qnroute.simulation.arrivals import Cycle, OnOff, Source, Timetable
 from qnroute.simulation.demand import MOST_CELLS, Demand, pair_of
 from qnroute.simulation.matrices import Series, checked_matrices, pair_traffic, read_series
-from qnroute.simulation.parameters import ARRIVALS, DRAWN, STRUCTURE, Seed, by_kind, generator, of_dict, plain, whole
+from qnroute.simulation.parameters import ARRIVALS, STRUCTURE, Seed, by_kind, generator, of_dict, plain, whole
 
 MOST_REQUESTS = 10_000_000
 MOST_PAIRS = 2_000_000
