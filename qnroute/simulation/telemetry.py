@@ -1,0 +1,101 @@
+"""What a network operator sees of a simulation: telemetry per link and window, as noisy as real measurements are.
+
+Attempts, pairs made and pairs used are counted. Of the pairs made a share is measured, by parity checks that each give
+one of two outcomes; these are taken to be extra pairs, so that measuring costs nothing here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from qnroute.learning.links.telemetry import Telemetry
+from qnroute.simulation.parameters import generator
+from qnroute.simulation.policy import Policy
+from qnroute.simulation.scenario import Case, Scenario
+from qnroute.simulation.simulator import Simulator
+from qnroute.simulation.world import Run
+
+_STREAM = 4  # of randomness, beside those of parameters.py
+
+
+class Monitor:
+    """Windows of one run of a simulator, closed one by one.
+
+    Parameters
+    ----------
+    window
+        Slots.
+    tested
+        The share of pairs made whose fidelity is sampled.
+    """
+
+    def __init__(self, simulator: Simulator, *, window: int = 50, tested: float = 0.1, run: int = 0):
+        self.window, self._tested, self._run = window, tested, run
+        self._links = slice(simulator.world.links[run], simulator.world.links[run + 1])
+        self._seen = simulator.state.per_link[self._links].copy()
+        self._start = simulator.slot
+        self._rows: list[tuple[np.ndarray, ...]] = []
+
+    def close(self, simulator: Simulator) -> tuple[np.ndarray, ...]:
+        """End the present window after the slots played so far: its row, as `features.History.take` has it."""
+        now = simulator.state.per_link[self._links]
+        attempts, made, used = (now - self._seen).T.astype(np.float64)
+        run, slots = simulator.runs[self._run], max(simulator.slot - self._start, 1)
+        rng = generator([run.seed, len(self._rows)], _STREAM)
+        samples = rng.binomial(made.astype(np.int64), self._tested)
+        true = np.clip(mean_fidelity(run, self._start, simulator.slot), 0.0, 1.0)
+        even = rng.binomial(samples, (2.0 * true + 1.0) / 3.0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            fidelity = (3.0 * even / samples - 1.0) / 2.0
+        network = run.network
+        row = (attempts, made, fidelity, samples.astype(float), used / slots, network.p, network.fidelity)
+        self._rows.append(row)
+        self._seen, self._start = now.copy(), simulator.slot
+        return row
+
+    def telemetry(self, simulator: Simulator) -> Telemetry:
+        """All windows closed so far."""
+        network = simulator.runs[self._run].network
+        names = [network.node_ids[i] for i in range(network.n_nodes)]
+        ends = tuple((names[u], names[v]) for u, v in zip(network.source.tolist(), network.target.tolist()))
+        columns = [np.array(values) for values in zip(*self._rows)] or [np.zeros((0, network.n_links))] * 7
+        return Telemetry(network.name, ends, *columns, length_km=network.length_km, loss_db=network.loss_db)
+
+
+def mean_fidelity(run: Run, start: int, stop: int) -> np.ndarray:
+    """(m,) the true fidelity of fresh pairs, in the mean over slots start to stop - 1."""
+    return _mean(run.series.fidelity, run, start, stop) if run.series.fidelity is not None else run.network.fidelity
+
+
+def mean_p(run: Run, start: int, stop: int) -> np.ndarray:
+    """(m,) the true chance of success, in the mean over slots start to stop - 1."""
+    return _mean(run.series.p, run, start, stop)
+
+
+def _mean(values: np.ndarray, run: Run, start: int, stop: int) -> np.ndarray:
+    epochs = np.arange(start, max(stop, start + 1)) // run.series.slots_per_epoch
+    return values[np.minimum(epochs, len(values) - 1)].mean(axis=0)
+
+
+def observed(
+    policy: Policy, cases: Sequence[Case], scenario: Scenario, *, window: int = 50, tested: float = 0.1
+) -> list[Telemetry]:
+    """Play cases through under a policy; the telemetry of each, of whole windows."""
+    simulator = Simulator([case.run for case in cases], scenario.physics, held=scenario.held)
+    monitors = [Monitor(simulator, window=window, tested=tested, run=run) for run in range(len(cases))]
+    policy.start(simulator, cases)
+    advance = getattr(policy, "advance", None)
+    last = max(case.slots for case in cases)
+    while simulator.slot + window <= last:
+        if advance is not None:
+            advance(simulator, simulator.slot + window)
+        else:
+            for _ in range(window):
+                simulator.begin()
+                policy.act(simulator)
+                simulator.finish()
+        for monitor in monitors:
+            monitor.close(simulator)
+    return [monitor.telemetry(simulator) for monitor in monitors]

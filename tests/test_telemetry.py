@@ -1,0 +1,239 @@
+"""Telemetry: cleaning, files, and the features made of it, beside a plain loop over links and windows."""
+
+from __future__ import annotations
+
+import gzip
+import math
+
+import numpy as np
+import pytest
+from link_tables import wandering
+
+from qnroute.errors import ProblemError
+from qnroute.learning.links import features as made
+from qnroute.learning.links.telemetry import KNOWN, SEEN, Telemetry, neighbours_of
+from qnroute.learning.links.telemetry_files import COLUMNS, load_telemetry, save_telemetry
+
+HEADER = "source,target,window,attempts,successes,fidelity,samples,nominal_p\n"
+
+
+@pytest.fixture
+def csv_file(tmp_path):
+    def write(content, name="t.csv"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+def same(a: Telemetry, b: Telemetry) -> bool:
+    return (
+        a.ends == b.ends
+        and a.first == b.first
+        and all(np.array_equal(getattr(a, n), getattr(b, n), equal_nan=True) for n in (*SEEN, *KNOWN))
+    )
+
+
+# --- cleaning ---
+
+
+def test_what_cannot_be_is_missing_and_told():
+    values = {name: np.full((1, 5), 0.5) for name in SEEN}
+    values["attempts"] = np.array([[10, 10, -1, 2.5, 10]])
+    values["successes"] = np.array([[3, 11, 0, 1, np.nan]])
+    values["samples"] = np.array([[0, 5, 5, 5, 5]])
+    values["fidelity"] = np.array([[0.9, 1.2, -0.4, np.inf, 0.9]])
+    table = Telemetry("x", tuple((str(i), "z") for i in range(5)), **values, length_km=np.zeros(5), loss_db=np.zeros(5))
+    assert np.isnan(table.attempts).tolist() == [[False, True, True, True, True]]
+    assert np.array_equal(np.isnan(table.attempts), np.isnan(table.successes))
+    assert np.isnan(table.fidelity).tolist() == [[True, True, False, True, False]]
+    assert table.samples.tolist() == [[0, 0, 5, 0, 5]]
+    assert len(table.notes) == 5 and all("taken as missing" in note for note in table.notes)
+    assert table.missing()["attempts"] == pytest.approx(0.8)
+    with pytest.raises(ValueError):
+        table.attempts[0, 0] = 1
+
+
+def test_calibrations_hold_until_the_next_one():
+    table, _, _ = wandering(windows=6, links=3)
+    nominal = np.array([[np.nan] * 3, [0.2] * 3, [np.nan] * 3, [0.4] * 3, [np.nan] * 3, [np.nan] * 3])
+    import dataclasses
+
+    held = dataclasses.replace(table, nominal_p=nominal).nominal_p
+    assert held[:, 0].tolist() == [0.2, 0.2, 0.2, 0.4, 0.4, 0.4]
+
+
+def test_neighbours_share_a_node():
+    found = neighbours_of([("a", "b"), ("b", "c"), ("c", "d"), ("e", "f")]).toarray()
+    assert found.tolist() == [[0, 1, 0, 0], [1, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 0]]
+
+
+def test_the_fingerprint_is_that_of_the_values():
+    table, _, _ = wandering(windows=5)
+    other, _, _ = wandering(windows=5)
+    assert table.fingerprint() == other.fingerprint() != wandering(windows=5, seed=1)[0].fingerprint()
+    assert table.fingerprint() != table.between(0, 4).fingerprint()
+
+
+def test_shapes_must_fit():
+    table, _, _ = wandering(windows=5)
+    import dataclasses
+
+    with pytest.raises(ProblemError, match="load: found shape"):
+        dataclasses.replace(table, load=np.zeros((4, 12)))
+    with pytest.raises(ProblemError, match="attempts: found shape"):
+        dataclasses.replace(table, ends=table.ends[:3])
+
+
+# --- files ---
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
+def test_files_come_back_as_they_were(tmp_path, name):
+    tables = [wandering(windows=6, links=5, seed=s, name=f"net {s}")[0] for s in range(2)]
+    save_telemetry(tmp_path / name, tables)
+    back = load_telemetry(tmp_path / name)
+    assert [t.name for t in back] == ["net 0", "net 1"]
+    assert all(same(a, b) for a, b in zip(tables, back))
+
+
+def test_rows_in_any_order_twice_and_both_ways_round(csv_file):
+    text = HEADER + "b,a,3,4,1,0.5,1,0.3\na,b,1,10,5,,,\na,b,3,6,2,1.0,3,\nb,c,1,1,1,0.9,,0.5\n"
+    (table,) = load_telemetry(csv_file(text))
+    assert table.ends == (("b", "a"), ("b", "c")) and table.first == 1 and table.n_windows == 3
+    assert table.attempts[:, 0].tolist()[::2] == [10, 10] and math.isnan(table.attempts[1, 0])
+    assert table.successes[2, 0] == 3 and table.samples[2, 0] == 4
+    assert table.fidelity[2, 0] == pytest.approx(0.875)
+    assert table.fidelity[0, 1] == 0.9 and math.isnan(table.samples[0, 1])
+    assert table.nominal_p[:, 0].tolist() == [0.3, 0.3, 0.3]
+    assert any("more than one row" in note for note in table.notes)
+    assert any("3 of 6 windows of links have no row" in note for note in table.notes)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "column source: missing"),
+        (HEADER, "found no rows"),
+        ("source,target,window,attempts,succeses\n", "column succeses: unknown"),
+        ("source,target,window\na,b,1\n", "attempts and successes, or fidelity: missing"),
+        (HEADER + "a,b,1,2\n", "row 1: found 4 cells, expected 8"),
+        (HEADER + "a,b,1,two,1,,,\n", "row 1, attempts: found two, expected a number"),
+        (HEADER + "a,b,x,2,1,,,\n", "row 1, window: found x"),
+        (HEADER + "a,b,1.5,2,1,,,\n", "window: expected whole numbers"),
+        (HEADER + "a,b,,2,1,,,\n", "window: expected whole numbers"),
+        (HEADER + "a,b,0,2,1,,,\na,b,9000000000,2,1,,,\n", "more than 100,000,000 cells"),
+        (b"\x1f\x8b\x08broken", "cannot be unpacked"),
+        (b"\xff\xfe", "expected UTF-8"),
+        (HEADER + 'a,"b,1\n', "line"),
+        (HEADER.replace("nominal_p", "attempts"), "column attempts: given more than once"),
+    ],
+)
+def test_bad_files_are_refused_in_a_line(csv_file, content, said):
+    path = csv_file(content)
+    with pytest.raises(ProblemError) as caught:
+        load_telemetry(path)
+    assert said in str(caught.value) and str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_file_cut_off_is_told(tmp_path):
+    path = tmp_path / "t.csv.gz"
+    save_telemetry(path, [wandering(windows=6)[0]])
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(ProblemError, match="cannot be unpacked"):
+        load_telemetry(path)
+    text = gzip.decompress(gzip.compress(b"x"))  # the library itself is fine
+    assert text == b"x"
+
+
+def test_every_column_is_known(tmp_path):
+    save_telemetry(tmp_path / "t.csv", [wandering(windows=2)[0]])
+    assert (tmp_path / "t.csv").read_text().splitlines()[0] == ",".join(COLUMNS)
+
+
+# --- features ---
+
+
+def plainly(table: Telemetry, window: int, link: int) -> dict[str, float]:
+    """The features of one link after a window, by the words of the module."""
+    found = {}
+    p, f = table.nominal_p[window, link], table.nominal_fidelity[window, link]
+    found |= {"nominal_p": p, "nominal_fidelity": f, "nominal_quality": p * f}
+    found |= {"length_km": table.length_km[link], "loss_db": table.loss_db[link]}
+    for life in made.HALF_LIVES:
+        n = s = k = kf = 0.0
+        for t in range(window + 1):
+            keep = 0.5 ** ((window - t) / life)
+            if not math.isnan(table.attempts[t, link]):
+                n += keep * table.attempts[t, link]
+                s += keep * table.successes[t, link]
+            if not math.isnan(table.fidelity[t, link]):
+                count = table.samples[t, link]
+                count = made.EXACT if math.isnan(count) else count
+                k += keep * count
+                kf += keep * count * table.fidelity[t, link]
+        found[f"rate_{life:g}"] = (s + p) / (n + 1)
+        found[f"fidelity_{life:g}"] = (kf + f) / (k + 1)
+        found[f"quality_{life:g}"] = found[f"rate_{life:g}"] * found[f"fidelity_{life:g}"]
+        found[f"attempts_{life:g}"], found[f"samples_{life:g}"] = n, min(k, made.EXACT)
+    unseen, t = 0, window
+    while t >= 0 and not (table.attempts[t, link] > 0 or table.samples[t, link] > 0):
+        unseen, t = unseen + 1, t - 1
+    found["unseen"] = unseen if t >= 0 else 100
+    found["staleness"] = 1 - math.exp(-window / made.MEMORY)
+    found["load_1"] = table.load[window, link]
+    load = table.load[0, link]
+    for t in range(1, window + 1):
+        load = 0.5**0.25 * load + (1 - 0.5**0.25) * table.load[t, link]
+    found["load_4"] = load
+    return found
+
+
+def test_features_are_those_of_a_plain_loop():
+    table, _, _ = wandering(windows=12, links=4, attempts=3)
+    X = made.features(table)
+    for window in (0, 5, 11):
+        for link in range(4):
+            wanted = plainly(table, window, link)
+            assert list(wanted) == list(made.FEATURES)
+            np.testing.assert_allclose(X[window, link], list(wanted.values()), rtol=1e-9, atol=1e-12)
+
+
+def test_nothing_later_is_looked_at():
+    import dataclasses
+
+    table, _, _ = wandering(windows=12)
+    changed = {name: getattr(table, name).copy() for name in SEEN}
+    for name, values in changed.items():
+        values[8:] = 0.0 if name in ("attempts", "successes") else np.nan
+    X, Z = made.features(table), made.features(dataclasses.replace(table, **changed))
+    np.testing.assert_array_equal(X[:8], Z[:8])
+    assert (X[8:] != Z[8:]).any()
+
+
+def test_targets_are_of_the_next_window():
+    table, _, _ = wandering(windows=10, links=3)
+    for target in made.TARGETS:
+        rows = made.table(table, target)
+        y, _ = made.outcomes(table, target)
+        window, link = np.divmod(rows.row, 3)
+        np.testing.assert_array_equal(rows.y, y[window + 1, link])
+        np.testing.assert_array_equal(rows.X, made.features(table)[window, link])
+        assert not np.isnan(rows.y).any() and (rows.noise >= 0).all()
+
+
+def test_the_sampling_variance_is_what_repeated_draws_show():
+    rng, p, f, n, k = np.random.default_rng(3), 0.4, 0.9, 60, 25
+    draws = 20_000
+    made_ = rng.binomial(n, p, draws)
+    even = rng.binomial(k, (2 * f + 1) / 3, draws)
+    fidelity = (3 * even / k - 1) / 2
+    full = lambda value: np.full((draws, 1), float(value))  # noqa: E731
+    table = Telemetry(
+        "", (("a", "b"),), full(n), made_[:, None], fidelity[:, None], full(k), full(0), full(p), full(f), [1.0], [1.0]
+    )
+    for target, mean in (("p", p), ("fidelity", f), ("quality", p * f)):
+        y, noise = made.outcomes(table, target)
+        assert y.mean() == pytest.approx(mean, abs=0.005)
+        assert noise.mean() == pytest.approx(y.var(), rel=0.05)
