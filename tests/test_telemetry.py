@@ -161,6 +161,11 @@ def plainly(table: Telemetry, window: int, link: int) -> dict[str, float]:
     p, f = table.nominal_p[window, link], table.nominal_fidelity[window, link]
     found |= {"nominal_p": p, "nominal_fidelity": f, "nominal_quality": p * f}
     found |= {"length_km": table.length_km[link], "loss_db": table.loss_db[link]}
+    tried = [t for t in range(window + 1) if table.attempts[t, link] > 0]
+    measured = [t for t in range(window + 1) if not math.isnan(table.fidelity[t, link])]
+    rate = table.successes[tried[-1], link] / table.attempts[tried[-1], link] if tried else p
+    fidelity = table.fidelity[measured[-1], link] if measured else f
+    found |= {"rate_last": rate, "fidelity_last": fidelity, "quality_last": rate * fidelity}
     for life in made.HALF_LIVES:
         n = s = k = kf = 0.0
         for t in range(window + 1):

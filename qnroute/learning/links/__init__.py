@@ -1,0 +1,1 @@
+"""Links: telemetry, features, scorers."""

@@ -1,8 +1,8 @@
 """Features of links: what a scorer is told of each link after a window, and what came of it in the next one.
 
-Paper A's features (equation 4: p, F, distance, loss, as calibrated) and the history since: discounted success rates and
-fidelities of several half-lives, each shrunk to the calibrated value with the weight of one observation, and how much
-they rest on.
+Paper A's features (equation 4: p, F, distance, loss, as calibrated) and the history since: the last success rate and
+fidelity seen, discounted ones of several half-lives, each shrunk to the calibrated value with the weight of one
+observation, and how much they rest on.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ MEMORY = 16.0  # windows: how fast a calibration goes stale in the feature that 
 _PER_LIFE = ("rate", "fidelity", "quality", "attempts", "samples")
 FEATURES = (
     "nominal_p", "nominal_fidelity", "nominal_quality", "length_km", "loss_db",
+    "rate_last", "fidelity_last", "quality_last",
     *(f"{name}_{life:g}" for life in HALF_LIVES for name in _PER_LIFE),
     "unseen", "staleness", "load_1", "load_4",
 )  # fmt: skip
@@ -49,7 +50,7 @@ class History:
         self._sums = np.zeros((len(HALF_LIVES), 4, m))  # attempts, successes, samples, samples times fidelity
         self._keep = 0.5 ** (1.0 / np.array(HALF_LIVES))[:, None, None]
         self._unseen, self._age, self._load = np.full(m, 100.0), np.zeros(m), np.full((2, m), np.nan)
-        self._nominal = np.full((2, m), np.nan)
+        self._nominal, self._last = np.full((2, m), np.nan), np.full((2, m), np.nan)
 
     def take(self, attempts, successes, fidelity, samples, load, nominal_p, nominal_fidelity) -> None:
         """Take in one window, (m,) each as `Telemetry` has them."""
@@ -62,13 +63,17 @@ class History:
         now = np.stack([nominal_p, nominal_fidelity])
         same = ((now == self._nominal) | np.isnan(now)).all(axis=0)
         self._age, self._nominal = np.where(same, self._age + 1.0, 0.0), now
+        with np.errstate(invalid="ignore", divide="ignore"):
+            last = np.stack([np.where(n > 0, s / n, np.nan), fidelity])
+        self._last = np.where(np.isnan(last), self._last, last)
         keep = np.where(np.isnan(self._load), 0.0, np.array([[0.0], [0.5**0.25]]))
         self._load = np.where(np.isnan(load), self._load, keep * np.nan_to_num(self._load) + (1.0 - keep) * load)
 
     def features(self) -> np.ndarray:
         """(m, len(FEATURES)) what may be known of the window to come."""
         p, f = self._nominal
-        columns = [p, f, p * f, self._length, self._loss]
+        rate, fidelity = np.where(np.isnan(self._last), self._nominal, self._last)
+        columns = [p, f, p * f, self._length, self._loss, rate, fidelity, rate * fidelity]
         for n, s, k, kf in self._sums:
             rate, fidelity = _shrunk(s, n, p), _shrunk(kf, k, f)
             columns += [rate, fidelity, rate * fidelity, n, np.minimum(k, EXACT)]

@@ -1,0 +1,182 @@
+"""LinkModel: what a network's links will do in the next window, learned from telemetry; saved without any code in it.
+
+Three scorers of one kind, for the quality (paper A, equation 5), for p and for the fidelity; each with a spread and
+with intervals that hold for links not learned from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import scipy.sparse as sparse
+
+from qnroute.errors import ProblemError
+from qnroute.learning.links.features import TARGETS, features, table
+from qnroute.learning.links.scorer import LinkScorer
+from qnroute.learning.links.scorers import columns_of, scorer
+from qnroute.learning.links.telemetry import Telemetry
+from qnroute.network import Network
+
+LEAST_P, LEAST_FIDELITY = 1e-6, 0.25 + 1e-9  # what a network may have
+_LEAST_ROWS = 2
+_EVEN = 0.01  # added to sampling variances in the weights: links also differ
+
+
+class Estimate(NamedTuple):
+    """Of m links: mean, standard deviation of what lies behind the luck of a window, and an interval of what is seen."""
+
+    mean: np.ndarray
+    sd: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What m links will do in the next window; None where there was nothing to learn it from."""
+
+    quality: Estimate | None
+    p: Estimate | None
+    fidelity: Estimate | None
+
+    def scored(self, network: Network) -> Network:
+        """The network with the predicted qualities as its links' scores (paper A: instead of p F)."""
+        return network.replace(score=_known("quality", self.quality, network).mean)
+
+    def applied(self, network: Network) -> Network:
+        """The network with the predicted p and fidelity, for objectives over products."""
+        changes = {}
+        if self.p is not None:
+            changes["p"] = np.clip(_known("p", self.p, network).mean, LEAST_P, 1.0)
+        if self.fidelity is not None:
+            changes["fidelity"] = np.clip(_known("fidelity", self.fidelity, network).mean, LEAST_FIDELITY, 1.0)
+        return network.replace(**changes)
+
+
+def _known(name: str, estimate: Estimate | None, network: Network) -> Estimate:
+    if estimate is None:
+        raise ProblemError(f"{name}: was not learned, the telemetry had none")
+    if len(estimate.mean) != network.n_links:
+        raise ProblemError(f"{name}: found {len(estimate.mean)} links, expected the {network.n_links} of the network")
+    return estimate
+
+
+@dataclass(eq=False)
+class LinkModel:
+    """Learns what links will do from telemetry of any number of networks.
+
+    Parameters
+    ----------
+    kind
+        A name in `scorers.SCORERS`.
+    options
+        Of that kind.
+    seed
+        Same seed and telemetry, same model.
+
+    Attributes
+    ----------
+    scorers_ : dict
+        Target -> its fitted scorer.
+    trained_ : dict
+        What it was trained on: rows of each target, networks, links, windows, and the telemetry's fingerprint.
+    """
+
+    kind: str = "gradient-boosting"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+
+    def fit(self, tables: Sequence[Telemetry], *, targets: Sequence[str] = TARGETS) -> Self:
+        """Learn; targets of which the telemetry has nothing are left out.
+
+        Raises
+        ------
+        ProblemError
+            An unknown kind or option, or nothing to learn from.
+        """
+        tables = list(tables)
+        made = [features(each) for each in tables]
+        self.scorers_: dict[str, LinkScorer] = {}
+        rows = {}
+        for target in targets:
+            new = self._new(target)
+            parts = [table(each, target, X) for each, X in zip(tables, made)]
+            count = sum(len(part.y) for part in parts)
+            if count < _LEAST_ROWS:
+                continue
+            rows[target] = count
+            links = np.cumsum([0] + [each.n_links for each in tables])
+            noise = np.concatenate([part.noise for part in parts])
+            more = {}
+            if new.needs_neighbours:
+                more["neighbours"] = sparse.block_diag(
+                    [_among(each, part.row) for each, part in zip(tables, parts)], format="csr"
+                )
+            new.fit(
+                np.concatenate([part.X for part in parts]),
+                np.concatenate([part.y for part in parts]),
+                sample_weight=1.0 / (noise + _EVEN),
+                noise=noise,
+                groups=np.concatenate([part.row % each.n_links + at for each, part, at in zip(tables, parts, links)]),
+                **more,
+            )
+            self.scorers_[target] = new
+        if not self.scorers_:
+            raise ProblemError("telemetry: found no link seen in two windows one after the other, expected some")
+        self.trained_ = {
+            "rows": rows,
+            "networks": len(tables),
+            "links": int(links[-1]),
+            "windows": int(sum(each.n_windows for each in tables)),
+            "fingerprint": fingerprint(tables),
+        }
+        return self
+
+    def _new(self, target: str) -> LinkScorer:
+        return scorer(self.kind, **columns_of(self.kind, target), **self._seeded())
+
+    def _seeded(self) -> dict[str, Any]:
+        from qnroute.learning.links.scorers import options_of
+
+        seeded = {"random_state": self.seed} if "random_state" in options_of(self.kind) else {}
+        return {**seeded, **self.options}
+
+    def predict(self, telemetry: Telemetry, *, level: float = 0.9) -> Forecast:
+        """Of the window after the last one of a network."""
+        if not telemetry.n_windows:
+            raise ProblemError("telemetry: found no windows, expected at least one")
+        return self.forecast(features(telemetry)[-1], telemetry.neighbours(), level=level)
+
+    def forecast(self, X: np.ndarray, neighbours: sparse.csr_array | None = None, *, level: float = 0.9) -> Forecast:
+        """From (m, len(FEATURES)) features of links that were seen in the same window."""
+        if not hasattr(self, "scorers_"):
+            raise ProblemError("LinkModel: nothing was learned yet, call fit first")
+        found = {}
+        for target, each in self.scorers_.items():
+            more = {"neighbours": neighbours} if each.needs_neighbours else {}
+            mean, sd = each.predict(X, return_std=True, **more)
+            low, high = each.interval(X, level=level, **more)
+            found[target] = Estimate(*(np.clip(part, 0.0, 1.0) for part in (mean, sd, low, high)))
+        return Forecast(**{target: found.get(target) for target in TARGETS})
+
+
+def _among(telemetry: Telemetry, row: np.ndarray) -> sparse.csr_array:
+    """(rows, rows) which rows are links that share a node, seen in the same window."""
+    place = np.full(telemetry.n_windows * telemetry.n_links, -1, dtype=np.int64)
+    place[row] = np.arange(len(row))
+    pattern, m = telemetry.neighbours(), telemetry.n_links
+    counts = np.diff(pattern.indptr)[row % m]
+    start = np.repeat(pattern.indptr[row % m] - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts)
+    link = pattern.indices[np.arange(len(start)) + start]
+    other = place[np.repeat(row // m, counts) * m + link]
+    here = np.repeat(np.arange(len(row)), counts)[other >= 0]
+    return sparse.csr_array((np.ones(len(here)), (here, other[other >= 0])), shape=(len(row), len(row)))
+
+
+def fingerprint(tables: Sequence[Telemetry]) -> str:
+    """SHA-256 of several networks' telemetry, in their order."""
+    return hashlib.sha256("".join(each.fingerprint() for each in tables).encode()).hexdigest()

@@ -1,0 +1,269 @@
+"""What `hybrid` weighs in a slot, compiled: candidate routes of the requests that wait, what each is worth by what is
+believed of its links, which of them fit together, and what follows for the channels.
+
+A route is worth the request's weight times the chance that it serves it in time. Links that hold a pair are there
+already; the others must make one while the pairs at hand are still young enough together for the floor. If they do not
+in that time, it begins again with fresh pairs for the rest of the slots.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from qnroute.simulation.lean import lean
+from qnroute.simulation.search import taken
+from qnroute.simulation.slot import use_route
+
+_LEAST = 1e-6  # chance below which a route is not proposed
+_SLACK = 1e-9  # in sums of noise
+
+
+class Candidates(NamedTuple):
+    """Routes of pairs of nodes: those of pair j are ``first[j]:first[j + 1]``, their links from the lower node on."""
+
+    first: np.ndarray  # (P + 1,) int64
+    indptr: np.ndarray  # (routes + 1,) int64
+    links: np.ndarray  # int64
+
+
+class Belief(NamedTuple):
+    """What is believed of links now; of fidelities ``State.believed`` has the mean."""
+
+    chance: np.ndarray  # (L,) that a channel that tries makes a pair
+    variance: np.ndarray  # (L,) of -ln quality of a fresh pair
+
+
+class Columns(NamedTuple):
+    """Proposed routes: what they are worth, and the links they take, from the source of the request on."""
+
+    request: np.ndarray  # (J,) int64, place among those asked for
+    worth: np.ndarray  # (J,) float64
+    ready: np.ndarray  # (J,) bool: every link holds a pair, and together they keep the floor
+    indptr: np.ndarray  # (J + 1,) int64
+    links: np.ndarray  # int64
+    stored: np.ndarray  # bool, whether the link holds a pair
+
+
+@njit(cache=True, error_model="numpy")
+def propose(w, s, asked, pair, candidates, belief, work):
+    """Columns for the requests asked for, ``pair[i]`` the nodes of ``asked[i]``; `work` has the offers of this slot."""
+    routes = steps = 0
+    for j in pair:
+        routes += candidates.first[j + 1] - candidates.first[j]
+        steps += candidates.indptr[candidates.first[j + 1]] - candidates.indptr[candidates.first[j]]
+    request, worth = np.empty(routes, dtype=np.int64), np.empty(routes)
+    ready, indptr = np.empty(routes, dtype=np.bool_), np.zeros(routes + 1, dtype=np.int64)
+    links, stored = np.empty(steps, dtype=np.int64), np.empty(steps, dtype=np.bool_)
+    made = filled = 0
+    for i, k in enumerate(asked):
+        for route in range(candidates.first[pair[i]], candidates.first[pair[i] + 1]):
+            begin, end = candidates.indptr[route], candidates.indptr[route + 1]
+            length = end - begin
+            for at in range(length):
+                e = candidates.links[begin + at if w.source[k] < w.target[k] else end - 1 - at]
+                links[filled + at], stored[filled + at] = e, work.offer[e] > 0.0
+            chance, now = _chance(w, s, k, links[filled : filled + length], belief, work)
+            if chance <= _LEAST:
+                continue
+            request[made], worth[made], ready[made] = i, w.weight[k] * chance, now
+            filled += length
+            made += 1
+            indptr[made] = filled
+    return Columns(request[:made], worth[:made], ready[:made], indptr[: made + 1], links[:filled], stored[:filled])
+
+
+@njit(cache=True, error_model="numpy")
+def _chance(w, s, request, links, belief, work):
+    """The chance that a route serves a request by its deadline, and whether it can at once."""
+    slot, length, law = s.slot[0], len(links), w.law
+    need = w.need[request]
+    budget = -math.log(need) + _SLACK if need > 0.0 else np.inf
+    held = fresh = variance = fade = 0.0
+    missing, room = 0, law.lifetime
+    node, swaps = w.source[request], 1.0
+    for at in range(length):
+        e = links[at]
+        noise = -math.log(max(s.believed[e] + law.shift, 1e-12))
+        fresh, variance = fresh + noise, variance + belief.variance[e]
+        fade += -math.log(max(s.believed[e] * law.decays[1] + law.shift, 1e-12)) - noise
+        if work.offer[e] > 0.0:
+            held -= math.log(work.offer[e])
+            room = min(room, law.lifetime - (slot - s.birth[work.youngest[e]]))
+        else:
+            held, missing = held + noise, missing + 1
+        node = w.tail[e] + w.head[e] - node
+        if at < length - 1:
+            swaps *= w.swap[node]
+    if missing == 0 and held <= budget:
+        return swaps * _kept(budget - held, variance), True
+    left = w.deadline[request] - slot
+    if left <= 0:
+        return 0.0, False
+    spare, sure = (budget - held) / fade if fade > 0.0 else np.inf, _kept(budget - fresh, variance)
+    soon, wait = 0.0, 0.0
+    if missing > 0 and spare > 0.0 and room > 0:
+        wait = min(left, room, spare)
+        soon = _made(links, work.offer, belief.chance, max(wait, 1.0), False) * _kept(
+            budget - held - 0.5 * fade * min(wait, spare), variance
+        )
+    spare = (budget - fresh) / fade if fade > 0.0 else np.inf
+    span = 1.0 + max(min(spare, law.lifetime), 0.0)
+    again = _made(links, work.offer, belief.chance, span, True)
+    tries = max(left - wait, 0.0) / span
+    later = -math.expm1(tries * math.log1p(-min(again, 1.0 - 1e-12))) * sure
+    return swaps * (soon + (1.0 - soon) * later), False
+
+
+@lean
+def _made(links, offer, chance, slots, everywhere):
+    """The chance that all links (or those that hold nothing) make a pair within so many slots."""
+    product = 1.0
+    for e in links:
+        if everywhere or offer[e] <= 0.0:
+            product *= -math.expm1(slots * math.log1p(-min(chance[e], 1.0 - 1e-12)))
+    return product
+
+
+@lean
+def _kept(margin, variance):
+    """The chance that noise with this variance stays within a margin."""
+    if margin == np.inf:
+        return 1.0
+    if variance <= 0.0:
+        return 1.0 if margin >= 0.0 else 0.0
+    return 0.5 * math.erfc(-margin / math.sqrt(2.0 * variance))
+
+
+# --- what fits together ---
+
+
+class Room(NamedTuple):
+    """What routes of one slot share."""
+
+    stored: np.ndarray  # (L,) int64, pairs of each link
+    free: np.ndarray  # (L,) int64, channels that may try
+    qubits: np.ndarray  # (N,) int64, free ones of each node
+
+
+@njit(cache=True, error_model="numpy")
+def room_of(w, s, run):
+    """What there is in this slot."""
+    stored, free = np.zeros(len(w.tail), dtype=np.int64), np.zeros(len(w.tail), dtype=np.int64)
+    for channel in range(w.channels[run], w.channels[run + 1]):
+        if s.birth[channel] >= 0:
+            stored[w.link[channel]] += 1
+        else:
+            free[w.link[channel]] += 1
+    return Room(stored, free, w.memory - s.qubits)
+
+
+@njit(cache=True, error_model="numpy")
+def densest_first(w, columns, room, asked):
+    """Columns taken by worth over the root of their links; and whether every request has what is best for it alone."""
+    lengths = np.diff(columns.indptr)
+    order = np.argsort(-columns.worth / np.sqrt(lengths))
+    best, got = np.zeros(asked), np.zeros(asked)
+    chosen, count = np.empty(len(order), dtype=np.int64), 0
+    for j in range(len(columns.worth)):
+        best[columns.request[j]] = max(best[columns.request[j]], columns.worth[j])
+    for j in order:
+        k = columns.request[j]
+        if got[k] > 0.0 or not _fits(w, columns, room, j):
+            continue
+        _take(w, columns, room, j, 1)
+        got[k] = columns.worth[j]
+        chosen[count] = j
+        count += 1
+    return chosen[:count].copy(), bool((got >= best).all())
+
+
+@lean
+def _fits(w, columns, room, j):
+    """Whether there is room for a column."""
+    fit = True
+    for at in range(columns.indptr[j], columns.indptr[j + 1]):
+        e = columns.links[at]
+        if columns.stored[at]:
+            fit = fit and room.stored[e] > 0
+        else:
+            room.qubits[w.tail[e]] -= 1
+            room.qubits[w.head[e]] -= 1
+            fit = fit and room.free[e] > 0 and room.qubits[w.tail[e]] >= 0 and room.qubits[w.head[e]] >= 0
+    for at in range(columns.indptr[j], columns.indptr[j + 1]):
+        e = columns.links[at]
+        if not columns.stored[at]:
+            room.qubits[w.tail[e]] += 1
+            room.qubits[w.head[e]] += 1
+    return fit
+
+
+@lean
+def _take(w, columns, room, j, times):
+    """Take what a column needs out of the room."""
+    for at in range(columns.indptr[j], columns.indptr[j + 1]):
+        e = columns.links[at]
+        if columns.stored[at]:
+            room.stored[e] -= times
+        else:
+            room.free[e] -= times
+            room.qubits[w.tail[e]] -= times
+            room.qubits[w.head[e]] -= times
+
+
+# --- what is done ---
+
+
+@njit(cache=True, error_model="numpy")
+def carry_out(w, s, run, asked, columns, chosen, idle, reserve, work, active, log):
+    """Serve what is ready, and say which channels shall try: those that the others need, then idle ones.
+
+    Parameters
+    ----------
+    idle
+        Links in the order in which those that no route needs may try.
+    reserve
+        Qubits that these leave free at every node.
+    active : (C,) bool
+        Filled in for the channels of the run.
+    """
+    for j in chosen:
+        if not columns.ready[j]:
+            continue
+        length, k = columns.indptr[j + 1] - columns.indptr[j], asked[columns.request[j]]
+        quality = 1.0
+        for i in range(length):
+            e = columns.links[columns.indptr[j] + i]
+            quality *= work.offer[e]
+            work.route[i] = work.youngest[e]
+        if quality >= w.need[k]:
+            use_route(w, s, run, k, work.route, length, quality, log)
+            taken(w, s, work.route, length, work)
+    active[w.channels[run] : w.channels[run + 1]] = False
+    qubits = w.memory - s.qubits
+    for j in chosen:
+        if s.served[asked[columns.request[j]]] >= 0:
+            continue
+        for at in range(columns.indptr[j], columns.indptr[j + 1]):
+            if not columns.stored[at]:
+                _switch_on(w, s, columns.links[at], qubits, 0, active)
+    for e in idle:
+        while _switch_on(w, s, e, qubits, reserve, active):
+            pass
+
+
+@lean
+def _switch_on(w, s, link, qubits, reserve, active):
+    """Let one more free channel of a link try, where its nodes have qubits to spare."""
+    if qubits[w.tail[link]] <= reserve or qubits[w.head[link]] <= reserve:
+        return False
+    for channel in range(w.first[link], w.first[link + 1]):
+        if s.birth[channel] < 0 and not active[channel]:
+            active[channel] = True
+            qubits[w.tail[link]] -= 1
+            qubits[w.head[link]] -= 1
+            return True
+    return False
