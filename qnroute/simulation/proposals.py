@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 
 from qnroute.simulation.lean import lean
-from qnroute.simulation.search import taken
+from qnroute.simulation.search import offer, taken
 from qnroute.simulation.slot import use_route
 
 _LEAST = 1e-6  # chance below which a route is not proposed
@@ -46,6 +46,15 @@ class Columns(NamedTuple):
     indptr: np.ndarray  # (J + 1,) int64
     links: np.ndarray  # int64
     stored: np.ndarray  # bool, whether the link holds a pair
+
+
+@njit(cache=True, error_model="numpy")
+def weighed(w, s, run, asked, pair, candidates, belief, work):
+    """The columns of this slot, those that are chosen greedily, whether nothing is better, and the room there was."""
+    offer(w, s, run, work)
+    columns = propose(w, s, asked, pair, candidates, belief, work)
+    chosen, proven = densest_first(w, columns, room_of(w, s, run), len(asked))
+    return columns, chosen, proven, room_of(w, s, run)
 
 
 @njit(cache=True, error_model="numpy")
@@ -174,7 +183,7 @@ def densest_first(w, columns, room, asked):
         k = columns.request[j]
         if got[k] > 0.0 or not _fits(w, columns, room, j):
             continue
-        _take(w, columns, room, j, 1)
+        _take(w, columns, room, j)
         got[k] = columns.worth[j]
         chosen[count] = j
         count += 1
@@ -202,16 +211,16 @@ def _fits(w, columns, room, j):
 
 
 @lean
-def _take(w, columns, room, j, times):
+def _take(w, columns, room, j):
     """Take what a column needs out of the room."""
     for at in range(columns.indptr[j], columns.indptr[j + 1]):
         e = columns.links[at]
         if columns.stored[at]:
-            room.stored[e] -= times
+            room.stored[e] -= 1
         else:
-            room.free[e] -= times
-            room.qubits[w.tail[e]] -= times
-            room.qubits[w.head[e]] -= times
+            room.free[e] -= 1
+            room.qubits[w.tail[e]] -= 1
+            room.qubits[w.head[e]] -= 1
 
 
 # --- what is done ---

@@ -38,10 +38,15 @@ class Monitor:
         self._start = simulator.slot
         self._rows: list[tuple[np.ndarray, ...]] = []
 
-    def close(self, simulator: Simulator) -> tuple[np.ndarray, ...]:
-        """End the present window after the slots played so far: its row, as `features.History.take` has it."""
+    def close(self, simulator: Simulator, excused: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
+        """End the present window after the slots played so far: its row, as `features.History.take` has it.
+
+        `excused`, (2, m): attempts and pairs made that are not to count, of links taken for down.
+        """
         now = simulator.state.per_link[self._links]
         attempts, made, used = (now - self._seen).T.astype(np.float64)
+        if excused is not None:
+            attempts, made = attempts - excused[0], made - excused[1]
         run, slots = simulator.runs[self._run], max(simulator.slot - self._start, 1)
         rng = generator([run.seed, len(self._rows)], _STREAM)
         samples = rng.binomial(made.astype(np.int64), self._tested)

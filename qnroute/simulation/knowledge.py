@@ -1,0 +1,230 @@
+"""What a policy may know of links in a closed loop: as calibrated, learned from its own telemetry, or the truth.
+
+The truth is what others are measured against; no honest policy has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from qnroute.learning.links.features import History
+from qnroute.learning.links.model import Estimate, LinkModel
+from qnroute.learning.links.telemetry import Telemetry
+from qnroute.learning.links.watching import OutageFilter, PageHinkley, surprise
+from qnroute.simulation.scenario import Case
+from qnroute.simulation.simulator import Simulator
+from qnroute.simulation.telemetry import Monitor
+
+_LEAST, _MOST = 1e-4, 1.0 - 1e-9  # of p
+
+
+class Outlook(NamedTuple):
+    """What is expected of the m links of a run in the next window."""
+
+    p: np.ndarray
+    fidelity: np.ndarray
+    fidelity_sd: np.ndarray
+
+
+class Knowledge(Protocol):
+    """Knows the links of one run."""
+
+    def start(self, simulator: Simulator, run: int) -> None:
+        """Make ready for a run."""
+
+    def seen(self, simulator: Simulator, tries: np.ndarray, made: np.ndarray) -> np.ndarray:
+        """(m,) the chance of each link in the next slot, after what it did in this one."""
+
+    def window_ends(self, simulator: Simulator) -> None:
+        """Learn from the window that ends with this slot."""
+
+    def outlook(self) -> Outlook:
+        """What is expected until the next window ends."""
+
+
+@dataclass
+class Failures:
+    """How failing links are known: ``watched`` by an outage filter, ``known`` as they are, or ``ignored``."""
+
+    how: str = "watched"
+    mtbf: float = 1000.0
+    mttr: float = 50.0
+
+
+class Calibrated:
+    """p and F as calibrated once; paper A's plug-in p F, never updated."""
+
+    def __init__(self, case: Case, failures: Failures):
+        self._network, self._how = case.run.network, failures
+
+    def start(self, simulator: Simulator, run: int) -> None:
+        """See `Knowledge`."""
+        self._up = _Up(self._how, self._network.n_links, run)
+
+    def seen(self, simulator: Simulator, tries: np.ndarray, made: np.ndarray) -> np.ndarray:
+        """See `Knowledge`."""
+        return self._network.p * self._up.update(simulator, tries, made, self._network.p)
+
+    def window_ends(self, simulator: Simulator) -> None:
+        """Nothing is learned."""
+
+    def outlook(self) -> Outlook:
+        """See `Knowledge`."""
+        return Outlook(self._network.p * self._up.now, self._network.fidelity, np.zeros(self._network.n_links))
+
+
+class Informed:
+    """The truth of the present slot: the bound of all that could be known about links."""
+
+    def __init__(self, case: Case, failures: Failures):
+        self._case = case
+
+    def start(self, simulator: Simulator, run: int) -> None:
+        """See `Knowledge`."""
+        self._run, self._slot = simulator.runs[run], simulator.slot
+
+    def seen(self, simulator: Simulator, tries: np.ndarray, made: np.ndarray) -> np.ndarray:
+        """See `Knowledge`."""
+        self._slot = simulator.slot
+        return self._run.series.at(self._slot + 1)
+
+    def window_ends(self, simulator: Simulator) -> None:
+        """There is nothing to learn."""
+
+    def outlook(self) -> Outlook:
+        """See `Knowledge`."""
+        series, network = self._run.series, self._run.network
+        row = min((self._slot + 1) // series.slots_per_epoch, len(series.p) - 1)
+        fidelity = network.fidelity if series.fidelity is None else series.fidelity[row]
+        return Outlook(series.p[row], fidelity, np.zeros(network.n_links))
+
+
+@dataclass
+class Note:
+    """What a window brought: errors of the predictions, and what was done about them."""
+
+    slot: int
+    surprise: float
+    alarm: bool
+    retrained: bool
+    down: int
+
+
+class Learned:
+    """Predicted from telemetry of the run itself, by a model trained before or on the way.
+
+    Parameters
+    ----------
+    kind, options
+        Of the `LinkModel`.
+    model
+        One trained before, on other networks; it is used until it is retrained.
+    base
+        Telemetry of other networks, to which that of the run is added when it is retrained.
+    window, retrain
+        Slots of a window; windows after which the model is retrained, 0 for never.
+    alarm
+        Standard deviations of surprise, summed up over windows, at which it is retrained at once.
+    """
+
+    def __init__(
+        self,
+        case: Case,
+        failures: Failures,
+        *,
+        kind: str,
+        options: Mapping[str, Any] | None = None,
+        model: LinkModel | None = None,
+        base: Sequence[Telemetry] = (),
+        window: int = 50,
+        retrain: int = 10,
+        alarm: float = 10.0,
+        tested: float = 0.1,
+    ):
+        self._network, self._how, self._kind, self._options = case.run.network, failures, kind, dict(options or {})
+        self._model, self._base = model, tuple(base)
+        self._window, self._retrain, self._tested = window, retrain, tested
+        self._drift = PageHinkley(allowed=1.0, threshold=alarm)
+        self.notes: list[Note] = []
+
+    def start(self, simulator: Simulator, run: int) -> None:
+        """See `Knowledge`."""
+        network, m = self._network, self._network.n_links
+        self._run, self._up = run, _Up(self._how, m, run)
+        self._monitor = Monitor(simulator, window=self._window, tested=self._tested, run=run)
+        self._history = History(network.length_km, network.loss_db)
+        self._neighbours = self._monitor.telemetry(simulator).neighbours()
+        self._outlook = Outlook(network.p, network.fidelity, np.zeros(m))
+        self._excused, self._since = np.zeros((2, m)), 0
+
+    def seen(self, simulator: Simulator, tries: np.ndarray, made: np.ndarray) -> np.ndarray:
+        """See `Knowledge`."""
+        up = self._up.update(simulator, tries, made, self._outlook.p)
+        self._excused[:, up < 0.5] += np.stack([tries, made])[:, up < 0.5]
+        return self._outlook.p * up
+
+    def window_ends(self, simulator: Simulator) -> None:
+        """Predict anew, and retrain where it is due."""
+        row = self._monitor.close(simulator, excused=self._excused)
+        self._excused[:] = 0.0
+        self._history.take(*row)
+        how_far = surprise(row[1], row[0], self._outlook.p)
+        alarm, self._since = self._drift.update(how_far), self._since + 1
+        due = self._retrain > 0 and (self._since >= self._retrain or (alarm and self._since > 1))
+        if due:
+            self._model = self._trained(simulator)
+            self._since = 0
+        down = int((self._up.now < 0.5).sum())
+        self.notes.append(Note(simulator.slot + 1, how_far, alarm, due, down))
+        self._outlook = self._predicted()
+
+    def _trained(self, simulator: Simulator) -> LinkModel:
+        tables = [*self._base, self._monitor.telemetry(simulator)]
+        return LinkModel(self._kind, self._options).fit(tables, targets=("p", "fidelity"))
+
+    def _predicted(self) -> Outlook:
+        X = self._history.features()
+        if self._model is None:
+            return _smoothed(X)
+        found = self._model.forecast(X, self._neighbours)
+        first = _smoothed(X)
+        p = first.p if found.p is None else np.clip(found.p.mean, _LEAST, _MOST)
+        f: Estimate | None = found.fidelity
+        if f is None:
+            return Outlook(p, first.fidelity, first.fidelity_sd)
+        return Outlook(p, np.clip(f.mean, 0.2500001, 1.0), f.sd)
+
+    def outlook(self) -> Outlook:
+        """See `Knowledge`."""
+        return self._outlook._replace(p=self._outlook.p * self._up.now)
+
+
+def _smoothed(X: np.ndarray) -> Outlook:
+    """Before anything was trained: recent rates as the features have them."""
+    from qnroute.learning.links.features import FEATURES, PARITY
+
+    at = FEATURES.index
+    fidelity, samples = np.clip(X[:, at("fidelity_16")], 0.2500001, 1.0), X[:, at("samples_16")]
+    even = (2.0 * fidelity + 1.0) / 3.0
+    return Outlook(
+        np.clip(X[:, at("rate_4")], _LEAST, _MOST), fidelity, np.sqrt(PARITY * even * (1.0 - even) / (samples + 10.0))
+    )
+
+
+class _Up:
+    """(m,) the chance that links are up."""
+
+    def __init__(self, failures: Failures, links: int, run: int):
+        self._how, self._run, self.now = failures.how, run, np.ones(links)
+        self._filter = OutageFilter(links, mtbf=failures.mtbf, mttr=failures.mttr)
+
+    def update(self, simulator: Simulator, tries: np.ndarray, made: np.ndarray, p: np.ndarray) -> np.ndarray:
+        if self._how == "watched":
+            self.now = self._filter.update(tries, made, p)
+        elif self._how == "known":
+            self.now = (simulator.runs[self._run].series.at(simulator.slot + 1) > 0.0).astype(float)
+        return self.now
