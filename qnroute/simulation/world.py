@@ -16,7 +16,7 @@ from qnroute.errors import ProblemError
 from qnroute.fields import UNLIMITED
 from qnroute.network import Network
 from qnroute.simulation.demand import Demand
-from qnroute.simulation.dynamics import PSeries
+from qnroute.simulation.dynamics import LinkSeries
 from qnroute.simulation.luck import MOST_CHANNELS
 from qnroute.simulation.physics import Law, Physics
 
@@ -26,7 +26,7 @@ class Run:
     """One run: where, how the links do, who asks, and the seed of its luck."""
 
     network: Network
-    series: PSeries
+    series: LinkSeries
     demand: Demand
     seed: int
 
