@@ -255,7 +255,7 @@ class Heaviest:
                 ends = {int(world.source[request]), int(world.target[request])}
                 for channel in np.flatnonzero(state.birth >= 0):
                     link = world.link[channel]
-                    quality = world.law.scale[link] * world.law.decays[simulator.slot - state.birth[channel]]
+                    quality = state.believed[link] * world.law.decays[simulator.slot - state.birth[channel]]
                     fits = quality + world.law.shift >= world.need[request]
                     if {int(world.tail[link]), int(world.head[link])} == ends and fits:
                         simulator.serve([request], [channel], [0, 1])

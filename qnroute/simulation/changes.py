@@ -146,9 +146,9 @@ class Drift(_Kind):
 class Jumps(_Kind):
     """Each link by itself changes at once, now and then: after geometric times of mean `every` slots.
 
-    Then the offset of the logit of its p from the nominal one, and that of ln of the noise of its fresh pairs, are drawn
-    anew, normal with standard deviations `sd` and `fidelity_sd`. `stationary`: offsets are drawn for the start, too;
-    `nominal`: there are none until the first jump. Epochs of several slots have what their last jump brought.
+    Then the offset of the logit of its p from the nominal one, and that of ln of the noise of its fresh pairs, are
+    drawn anew, normal with standard deviations `sd` and `fidelity_sd`. `stationary`: offsets are drawn for the start,
+    too; `nominal`: there are none until the first jump. Epochs of several slots have what a jump in them brought.
     """
 
     kind: ClassVar[str] = "jumps"

@@ -89,7 +89,7 @@ class LinkSeries:
 
 
 def _table(name: str, given: ArrayLike, least: float) -> tuple[np.ndarray, list[str]]:
-    """A copy of a table of epochs by links, of numbers up to 1 and from 0 or above the fidelity of noise; its faults."""
+    """A copy of a table of epochs by links, and its faults: numbers up to 1, from 0 or above the fidelity of noise."""
     try:
         values = np.asarray(given)
     except ValueError:  # rows of different lengths
