@@ -12,7 +12,7 @@ import pytest
 from qnroute.network import Network
 from qnroute.simulation import rules
 from qnroute.simulation.demand import Demand
-from qnroute.simulation.dynamics import PSeries
+from qnroute.simulation.dynamics import LinkSeries
 from qnroute.simulation.physics import Physics
 from qnroute.simulation.search import workspace_of
 from qnroute.simulation.simulator import Simulator
@@ -37,7 +37,7 @@ def latencies(p, swap, lifetime, setting, *, seed, backwards=False):
         np.add.outer(source, shift).ravel(), np.add.outer(target, shift).ravel(), arrival.repeat(CHAINS),
         deadline.repeat(CHAINS), 0.0 * one, one,
     )  # fmt: skip
-    series = PSeries(np.tile(np.array(setting["p"]), CHAINS), setting["slots_per_epoch"])
+    series = LinkSeries(np.tile(np.array(setting["p"]), CHAINS), setting["slots_per_epoch"])
     runs = [Run(network, series, asked, RUNS * seed + r) for r in range(RUNS)]
     simulator = Simulator(runs, Physics(lifetime=lifetime, min_fidelity=0.0))
     world, state = simulator.world, simulator.state

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from qnroute.errors import ProblemError
 from qnroute.generate import grid
 from qnroute.network import Network
-from qnroute.simulation.dynamics import KINDS, PSeries, draw_dynamics, dynamics, dynamics_of
+from qnroute.simulation.dynamics import KINDS, LinkSeries, draw_dynamics, dynamics, dynamics_of
 
 NETWORK = grid(rows=3, columns=3, p=(0.2, 0.8), seed=4)  # 12 links
 MANY = grid(rows=20, columns=20)  # 760 links with p = 0.5
@@ -23,7 +23,7 @@ def logit(p):
 
 
 def test_the_last_epoch_goes_on():
-    series = PSeries([[0.1, 0.2], [0.3, 0.0]], 3)
+    series = LinkSeries([[0.1, 0.2], [0.3, 0.0]], 3)
     assert [series.at(t).tolist() for t in (0, 2, 3, 100)] == [[0.1, 0.2], [0.1, 0.2], [0.3, 0.0], [0.3, 0.0]]
     for one in (series, pickle.loads(pickle.dumps(series))):
         assert one == series
@@ -44,7 +44,7 @@ def test_the_last_epoch_goes_on():
 )
 def test_bad_series(p, epoch, told):
     with pytest.raises(ProblemError, match=told):
-        PSeries(p, epoch)
+        LinkSeries(p, epoch)
 
 
 # --- what all kinds share ---

@@ -11,7 +11,7 @@ from slot_twin import Refused, Twin, random_case
 from qnroute.fields import UNLIMITED
 from qnroute.network import Network
 from qnroute.simulation.demand import Demand
-from qnroute.simulation.dynamics import PSeries
+from qnroute.simulation.dynamics import LinkSeries
 from qnroute.simulation.physics import Physics
 from qnroute.simulation.simulator import RefusedDecision, Simulator
 from qnroute.simulation.world import COUNTS, Run
@@ -28,7 +28,7 @@ def run_of(case) -> Run:
     )  # fmt: skip
     columns = list(zip(*case["demand"])) or [[]] * 6
     demand = Demand(*(np.array(column, dtype=np.int64) for column in columns[:4]), *map(np.array, columns[4:]))
-    return Run(network, PSeries(np.array(case["p"]), case["slots_per_epoch"]), demand, case["seed"])
+    return Run(network, LinkSeries(np.array(case["p"]), case["slots_per_epoch"]), demand, case["seed"])
 
 
 def physics_of(case) -> Physics:

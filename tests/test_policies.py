@@ -17,7 +17,7 @@ from qnroute.errors import ProblemError
 from qnroute.network import Network
 from qnroute.simulation import policies as registry
 from qnroute.simulation.demand import Demand
-from qnroute.simulation.dynamics import PSeries
+from qnroute.simulation.dynamics import LinkSeries
 from qnroute.simulation.policies import PolicyKind, policies, policy
 from qnroute.simulation.policy import Policy, play
 from qnroute.simulation.scenario import Case, Scenario
@@ -206,7 +206,7 @@ def test_where_there_is_nothing_to_do(name, bare):
     if bare == "no link":
         network = Network([{"id": "A"}, {"id": "B"}], [])
         demand = Demand([0], [1], [2], [9], 0.0)
-        run = Run(network, PSeries(np.zeros((1, 0)), case["slots_per_epoch"]), demand, 1)
+        run = Run(network, LinkSeries(np.zeros((1, 0)), case["slots_per_epoch"]), demand, 1)
         drawn = Case(run, demand, SLOTS, PAST, DAY, np.array([[0, 1]]), np.zeros((PAST + SLOTS, 1), dtype=np.int64))
     else:
         drawn = case_of(case, **({"demand": none} if bare == "no request" else {"history": none}))
@@ -220,7 +220,7 @@ def test_a_log_has_room_for_a_queue_that_grew_and_is_dropped_at_once():
     demand = Demand(np.zeros(len(arrival), int), np.ones(len(arrival), int), arrival, np.full(len(arrival), 150), 1.0)
     past = Demand([0], [1], [0], [3], 0.5)
     drawn = Case(
-        Run(network, PSeries(np.array([[0.0]]), 1), demand, 1), past, 500, 10, 5, np.array([[0, 1]]),
+        Run(network, LinkSeries(np.array([[0.0]]), 1), demand, 1), past, 500, 10, 5, np.array([[0, 1]]),
         np.zeros((510, 1), dtype=np.int64),
     )  # fmt: skip
     for name in ("reactive", "greedy", "lookahead:predictor=mean"):
@@ -232,7 +232,7 @@ def test_a_log_has_room_for_a_queue_that_grew_and_is_dropped_at_once():
 
 def test_a_log_minds_no_arrival_far_away():
     network = Network([{"id": "A"}, {"id": "B"}], [{"source": "A", "target": "B", "p": 0.1}])
-    run = Run(network, PSeries(np.array([[0.0]]), 1), Demand([0], [1], [2**52], [2**52]), 1)
+    run = Run(network, LinkSeries(np.array([[0.0]]), 1), Demand([0], [1], [2**52], [2**52]), 1)
     simulator = Simulator([run], logged=True)
     simulator.begin()
     simulator.finish()
@@ -255,7 +255,7 @@ class Heaviest:
                 ends = {int(world.source[request]), int(world.target[request])}
                 for channel in np.flatnonzero(state.birth >= 0):
                     link = world.link[channel]
-                    quality = world.law.scale[link] * world.law.decays[simulator.slot - state.birth[channel]]
+                    quality = state.believed[link] * world.law.decays[simulator.slot - state.birth[channel]]
                     fits = quality + world.law.shift >= world.need[request]
                     if {int(world.tail[link]), int(world.head[link])} == ends and fits:
                         simulator.serve([request], [channel], [0, 1])

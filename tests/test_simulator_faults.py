@@ -13,7 +13,7 @@ from qnroute.network import Network
 from qnroute.simulation import events
 from qnroute.simulation.clairvoyant import clairvoyant
 from qnroute.simulation.demand import Demand
-from qnroute.simulation.dynamics import PSeries
+from qnroute.simulation.dynamics import LinkSeries
 from qnroute.simulation.physics import Physics
 from qnroute.simulation.policies import policy
 from qnroute.simulation.policy import play
@@ -31,7 +31,7 @@ def demand(target: int, arrival: int, *, requests: int = 1, weight: float = 1.0)
 def link(asked: Demand) -> Run:
     """One link that always succeeds."""
     network = Network.from_columns(["s", "t"], np.array([0]), np.array([1]), p=1.0, fidelity=0.97)
-    return Run(network, PSeries(np.array([[1.0]]), 1), asked, 0)
+    return Run(network, LinkSeries(np.array([[1.0]]), 1), asked, 0)
 
 
 def test_no_policy_beats_the_bound_where_the_best_pair_has_bad_luck_at_its_swap():
@@ -39,7 +39,7 @@ def test_no_policy_beats_the_bound_where_the_best_pair_has_bad_luck_at_its_swap(
         ["s", "v", "t"], np.array([0, 1]), np.array([1, 2]), p=0.7, fidelity=0.97, swap=0.5, channels=np.array([3, 1])
     )
     for seed in range(200):
-        run = Run(network, PSeries(np.array([[0.7, 0.7]]), 1), demand(2, 2), seed)
+        run = Run(network, LinkSeries(np.array([[0.7, 0.7]]), 1), demand(2, 2), seed)
         bound = clairvoyant(run, slots=3, held=0).bound
         for first in range(3):
             simulator = Simulator([run], held=0)
@@ -65,7 +65,7 @@ def test_a_route_of_highest_fidelity_joins_its_ends():
     scenario = Scenario(network, physics=Physics(decay=decay), slots=4, history=0)
     asked = demand(3, 3)
     pairs, counts = np.zeros((0, 2), dtype=np.int64), np.zeros((4, 0), dtype=np.int64)
-    case = Case(Run(network, PSeries(births, 1), asked, 0), asked.limited(0), 4, 0, 96, pairs, counts)
+    case = Case(Run(network, LinkSeries(births, 1), asked, 0), asked.limited(0), 4, 0, 96, pairs, counts)
     found = play(policy("highest-fidelity"), [case], scenario, logged=True).events()
     used = found["a"][found["event"] == events.USED].tolist()
     assert used in ([0, 3], [1, 2, 3]), used

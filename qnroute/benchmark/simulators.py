@@ -113,7 +113,7 @@ def ours(given: dict[str, Any]) -> dict[str, Any]:
     """Our run of it: CPU seconds with all arrays built, pairs delivered, their mean fidelity."""
     from qnroute.simulation import rules
     from qnroute.simulation.demand import Demand
-    from qnroute.simulation.dynamics import PSeries
+    from qnroute.simulation.dynamics import LinkSeries
     from qnroute.simulation.physics import Physics
     from qnroute.simulation.search import workspace_of
     from qnroute.simulation.simulator import Simulator
@@ -126,7 +126,7 @@ def ours(given: dict[str, Any]) -> dict[str, Any]:
     arrival = np.arange(0, given["slots"], given["period"]).repeat(len(given["pairs"]))
     source, target = np.tile(np.array(given["pairs"]).T, len(arrival) // len(given["pairs"]))
     asked = Demand(source, target, arrival, arrival + _PATIENCE, np.zeros(len(arrival)), np.ones(len(arrival)))
-    series = PSeries(network.p[None, :], given["slots"])
+    series = LinkSeries(network.p[None, :], given["slots"])
     simulator = Simulator([Run(network, series, asked, given["seed"])], Physics(decay=_DECAY))
     rules.advance(
         simulator.world, simulator.state, given["slots"], rules.REACTIVE, rules.no_plan(), rules.no_chances(1),

@@ -43,7 +43,8 @@ def simulate(
         str | None, typer.Option(help="As business-hours:rate=0.5 (the default), poisson, bursty, traffic:file=...")
     ] = None,
     dynamics: Annotated[
-        list[str] | None, typer.Option(help="As drift:sd=0.5,correlation_slots=200, diurnal, outages; repeatable.")
+        list[str] | None,
+        typer.Option(help="As drift:sd=0.5,fidelity_sd=0.3, jumps:every=300, diurnal, outages; repeatable."),
     ] = None,
     held: Annotated[int | None, typer.Option(help="Pairs pre-positioned at once (8).", metavar="K")] = None,
     decay: Annotated[float | None, typer.Option(help="rho, what a pair keeps per slot (0.96).")] = None,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 _HOMES = {
     "clairvoyant": ("Clairvoyance",),
     "demand": ("Demand",),
-    "dynamics": ("PSeries",),
+    "dynamics": ("LinkSeries",),
     "measures": ("Measures",),
     "physics": ("Physics",),
     "policies": ("PolicyKind",),
@@ -36,8 +36,8 @@ __all__ = [
     "Case",
     "Clairvoyance",
     "Demand",
+    "LinkSeries",
     "Measures",
-    "PSeries",
     "Physics",
     "Policy",
     "PolicyKind",
@@ -71,7 +71,7 @@ def __dir__() -> list[str]:
 if TYPE_CHECKING:
     from qnroute.simulation.clairvoyant import Clairvoyance
     from qnroute.simulation.demand import Demand
-    from qnroute.simulation.dynamics import PSeries
+    from qnroute.simulation.dynamics import LinkSeries
     from qnroute.simulation.measures import Measures
     from qnroute.simulation.physics import Physics
     from qnroute.simulation.policies import PolicyKind

@@ -6,7 +6,8 @@ to serve it at once or, before the request has arrived, to hold a pair for it. I
     each pair is used at most once, each request is served at most once, at most K pairs are held in any slot.
 
 What is relaxed, so that no policy can do better: columns may be used in part; a stored pair may be given up at any time
-at no cost, so that a channel has the newest of its successes (in the slot, a channel that holds a pair does not try);
+at no cost, so that a channel has the newest of its successes (in the slot, a channel that holds a pair does not try),
+where fidelity drifts at the quality of the best one still alive (`hindsight` says why that is enough);
 memories have no limit; held pairs that serve nobody are not counted. Luck of swaps is known and kept. Columns are made
 as prices call for them; the bound is one at any prices, so that it holds also where the time ends early.
 """

@@ -10,8 +10,12 @@ from qnroute.simulation.lean import lean
 
 EVENTS = (
     "expired", "held-expired", "made", "arrived", "used", "served", "served-held", "swap-failed", "held", "dropped",
+    "below-floor", "switched", "believed",
 )  # fmt: skip
-EXPIRED, HELD_EXPIRED, MADE, ARRIVED, USED, SERVED, SERVED_HELD, SWAP_FAILED, HELD, DROPPED = range(len(EVENTS))
+(
+    EXPIRED, HELD_EXPIRED, MADE, ARRIVED, USED, SERVED, SERVED_HELD, SWAP_FAILED, HELD, DROPPED,
+    BELOW_FLOOR, SWITCHED, BELIEVED,
+) = range(len(EVENTS))  # fmt: skip
 COLUMNS = ("run", "slot", "event", "a", "b", "c")
 
 
@@ -36,6 +40,18 @@ def with_room(log: Log, more: int) -> Log:
     grown = log_of(max(2 * room, length + more))
     grown.rows[:length], grown.fidelity[:length], grown.length[0] = log.rows[:length], log.fidelity[:length], length
     return grown
+
+
+def note_each(log: Log, run: int, slot: int, event: int, a: np.ndarray, b, c, fidelity) -> None:
+    """Add a row for each number of `a`, where rows are wanted; `b`, `c`, `fidelity` are for all or for each."""
+    if len(log.rows) == 0:
+        return
+    start = int(log.length[0])
+    rows = slice(start, start + len(a))
+    for column, value in enumerate((run, slot, event, a, b, c)):
+        log.rows[rows, column] = value
+    log.fidelity[rows] = fidelity
+    log.length[0] = rows.stop
 
 
 @lean

@@ -107,9 +107,9 @@ def _solved(simulator: Simulator, run: int) -> tuple[np.ndarray, np.ndarray, np.
 def problem_at_hand(simulator: Simulator, run: int) -> tuple[Problem, dict[tuple[str, str], int]]:
     """One slot of a run as a `Problem`, and the channel behind each pair of its nodes.
 
-    Links hold what is stored: p = 1, and the fidelity whose Werner parameter is the pair's quality, so that products of
-    both models are kept. Of several pairs on one link all but the youngest get a node of their own in the middle, which
-    never fails and costs no fidelity: there is at most one link between two nodes.
+    Links hold what is stored: p = 1, and the fidelity whose Werner parameter is the quality believed of the pair, so
+    that products of both models are kept. Of several pairs on one link all but the youngest get a node of their own in
+    the middle, which never fails and costs no fidelity: there is at most one link between two nodes.
     """
     w, s = simulator.world, simulator.state
     index, nodes, links, channel_of = {}, [], [], {}
@@ -125,7 +125,7 @@ def problem_at_hand(simulator: Simulator, run: int) -> tuple[Problem, dict[tuple
     for channel in stored.tolist():
         e = int(w.link[channel])
         ends = [node(str(v), float(w.swap[v])) for v in (int(w.tail[e]), int(w.head[e]))]
-        quality = float(law.scale[e] * law.decays[slot - s.birth[channel]] + law.shift)
+        quality = float(s.believed[e] * law.decays[slot - s.birth[channel]] + law.shift)
         fidelity = max((1.0 + 3.0 * quality) / 4.0, _ALL_BUT_SPENT)
         if youngest(w, s, e) == channel:
             parts = [(*ends, fidelity)]

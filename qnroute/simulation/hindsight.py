@@ -2,6 +2,13 @@
 
 A channel left alone brings a pair at each slot in which its luck succeeds; whoever may also give pairs up at will has
 at slot u the newest of them, as long as it was not used. So a route in slot u needs the newest pair of each link.
+
+Where fidelity drifts, an older pair may be better. Then the newest success is offered at the best quality that any
+success of its channel still alive has, and that is enough. A channel tries only when it is free: of two pairs of one
+channel the later is made after the slot in which the earlier is used. So the newest success by the slot of a use is the
+pair used or a later one, and is made before or in that slot, which is before the next pair used is made: different uses
+have different newest successes, each offered at no less than the quality of the pair used. A channel that is switched
+off only tries less often: what it makes are successes of the same luck, and what was said of them stays true.
 """
 
 from __future__ import annotations
@@ -124,13 +131,27 @@ def _offer(w, run, slot, count, born, newest, at, price, offers):
         while at[i] < count[i + 1] and born[at[i]] <= slot:
             newest[i] = at[i]
             at[i] += 1
-        offers.quality[channel] = 0.0
-        if newest[i] < 0 or slot - born[newest[i]] > max(w.law.last[e], 0):
+        offers.quality[channel] = _best_alive(w, e, slot, born, count[i], newest[i]) if newest[i] >= 0 else 0.0
+        if offers.quality[channel] <= 0.0:
             continue
-        offers.quality[channel] = w.law.scale[e] * w.law.decays[slot - born[newest[i]]] + w.law.shift
         offers.price[channel] = price[newest[i]]
         luck = uniform(swaps, e - w.links[run], channel - w.first[e])
         offers.passing[channel, 0], offers.passing[channel, 1] = luck < w.swap[w.tail[e]], luck < w.swap[w.head[e]]
+
+
+@njit(cache=True, error_model="numpy")
+def _best_alive(w, e, slot, born, first, newest):
+    """The highest quality of the successes `first` to `newest` of a channel that are alive in a slot; 0: none is."""
+    best = 0.0
+    for success in range(newest, first - 1, -1):
+        age, epoch = slot - born[success], min(born[success] // w.epoch, len(w.law.scale) - 1)
+        if age > w.law.lifetime:
+            break
+        if age <= max(w.law.last[epoch, e], 0):  # in the slot of its birth every pair may serve
+            best = max(best, w.law.scale[epoch, e] * w.law.decays[age] + w.law.shift)
+        if len(w.law.scale) == 1:  # the newest is the best
+            break
+    return best
 
 
 @njit(cache=True, error_model="numpy")

@@ -79,10 +79,10 @@ def look_ahead(w, s, run, demands, tuning, prices, offers, labels, log):
             use_held(w, s, run, k, place, log)
     labels = _serve(w, s, run, order, offers, labels, log)
     while s.holding[run] < w.held:
-        length, quality = _worth_holding(w, s, run, demands, tuning, prices, offers, labels.route)
+        length = _worth_holding(w, s, run, demands, tuning, prices, offers, labels.route)
         if length == 0:
             return
-        use_route(w, s, run, -1, labels.route, length, quality, log)
+        use_route(w, s, run, -1, labels.route, length, log)
         for i in range(length):
             offers.quality[labels.route[i]] = 0.0
 
@@ -92,17 +92,17 @@ def _serve(w, s, run, order, offers, labels, log):
     """Again and again the request that gains most: its weight less the price of its cheapest route."""
     gain = np.empty(len(order))
     for i, k in enumerate(order):
-        gain[i], _, _, labels = _gain(w, s, k, offers, labels)
+        gain[i], _, labels = _gain(w, s, k, offers, labels)
     while len(order):
         i = np.argmax(gain)
         if gain[i] <= 0.0:
             break
         known = gain[i]
-        gain[i], length, quality, labels = _gain(w, s, order[i], offers, labels)
+        gain[i], length, labels = _gain(w, s, order[i], offers, labels)
         if gain[i] < known:  # others have taken its pairs
             continue
         if length:
-            use_route(w, s, run, order[i], labels.route, length, quality, log)
+            use_route(w, s, run, order[i], labels.route, length, log)
             for j in range(length):
                 offers.quality[labels.route[j]] = 0.0
         gain[i] = 0.0
@@ -111,14 +111,14 @@ def _serve(w, s, run, order, offers, labels, log):
 
 @njit(cache=True, error_model="numpy")
 def _gain(w, s, request, offers, labels):
-    """What serving a request gains, by how many links, at which quality; and the labels of the search."""
+    """What serving a request gains, by how many links; and the labels of the search."""
     if s.served[request] >= 0:
-        return 0.0, 0, 0.0, labels
+        return 0.0, 0, labels
     weight = w.weight[request]
-    length, price, quality, labels = cheapest(
+    length, price, _, labels = cheapest(
         w, w.source[request], w.target[request], w.need[request], weight, offers, labels
     )
-    return (weight - price if length else 0.0), length, quality, labels
+    return (weight - price if length else 0.0), length, labels
 
 
 # --- prices ---
@@ -198,13 +198,13 @@ def _go_back(p, use, gain, horizon, place, after, now, price):
 def _worth_holding(w, s, run, demands, tuning, prices, offers, route):
     """The route whose pairs are worth more held than stored: what it frees, and what its ends may ask for.
 
-    Looks at all routes of at most `longest` links; gives the length (0: none is worth its place) and the quality.
+    Looks at all routes of at most `longest` links; gives the length (0: none is worth its place).
     """
     longest, slot = tuning.longest, s.slot[0]
     node, edge = np.empty(longest + 1, dtype=np.int64), np.empty(longest + 1, dtype=np.int64)
     quality, paid = np.ones(longest + 1), np.zeros(longest + 1)
     taken = np.empty(longest + 1, dtype=np.int64)
-    best, found, reached = 0.0, 0, 0.0
+    best, found = 0.0, 0
     for source in range(w.nodes[run], w.nodes[run + 1]):
         depth, node[0], edge[0] = 0, source, w.indptr[source]
         while depth >= 0:
@@ -226,12 +226,12 @@ def _worth_holding(w, s, run, demands, tuning, prices, offers, route):
                 if worth + tuning.trust > best:  # a chance is at most 1
                     worth += tuning.trust * _forecast_use(w, s, run, demands, source, there, now)
                 if worth > best:
-                    best, found, reached = worth, depth + 1, now
+                    best, found = worth, depth + 1
                     for i in range(depth + 1):
                         route[i] = taken[i]
             depth += 1
             node[depth], edge[depth], quality[depth], paid[depth] = there, w.indptr[there], now, price
-    return found, reached
+    return found
 
 
 @njit(cache=True, error_model="numpy")

@@ -118,9 +118,10 @@ def _expected_uses(case: Case, physics: Physics, low, high, floors, candidates: 
     """
     network = case.run.network
     law = physics.law(network.fidelity)
-    noise = -np.log(np.clip(law.scale + law.shift, 1e-9, 1.0))
+    scale = law.scale[0]
+    noise = -np.log(np.clip(scale + law.shift, 1e-9, 1.0))
     some = min(3, physics.lifetime + 1)
-    aged = -np.log(np.clip(law.scale * law.decays[some] + law.shift, 1e-9, 1.0))
+    aged = -np.log(np.clip(scale * law.decays[some] + law.shift, 1e-9, 1.0))
     per_slot = np.maximum((aged - noise) / some, 1e-12)
     stands = network.p * network.channels / (1.0 + network.p * _USUAL_AGE)
     budget = -np.log(floors)

@@ -35,6 +35,10 @@ class Measures:
         Requests served per slot.
     by_held
         Of those served, the share that a pre-positioned pair served.
+    made, held
+        Stored pairs and pre-positioned ones that were made.
+    swap_failures, below_floor
+        Routes that came to nothing because a swap failed, or because their true fidelity was too low.
     """
 
     requests: int
@@ -50,6 +54,7 @@ class Measures:
     made: int
     held: int
     swap_failures: int
+    below_floor: int
 
 
 METRICS = {
@@ -85,6 +90,7 @@ def measures(simulator: Simulator, run: int = 0) -> Measures:
         made=made,
         held=int(counts[columns.HELD]),
         swap_failures=int(counts[columns.SWAP_FAILURES]),
+        below_floor=int(counts[columns.BELOW_FLOOR]),
     )
 
 

@@ -106,8 +106,8 @@ def likely_routes(
     count
         Of each pair, at most.
     """
-    quality = physics.law(network.fidelity)
-    fresh = np.clip(quality.scale + quality.shift, 1e-9, 1.0)
+    law = physics.law(network.fidelity)
+    fresh = np.clip(law.scale[0] + law.shift, 1e-9, 1.0)
     need = float(physics.quality(floor))
     plain = network.replace(
         fidelity=np.maximum((1.0 + 3.0 * fresh) / 4.0, 0.2500001), memory=None, degree=None, score=None

@@ -16,6 +16,9 @@ from qnroute.simulation.simulator import RefusedDecision, Simulator
 
 FORMAT = "qnroute.events/1"
 _COLUMNS = ("slot", "event", "a", "b", "c", "fidelity")
+_SAID = (events.SWITCHED, events.BELIEVED)
+_FIRST = (events.EXPIRED, events.HELD_EXPIRED, events.MADE, events.ARRIVED)
+_CAME_TO_NOTHING = (events.SWAP_FAILED, events.BELOW_FLOOR)
 _SAME = 1e-12  # fidelities are written with all their digits
 
 
@@ -71,36 +74,72 @@ def replay(document: Mapping[str, Any]) -> Simulator:
     rows = list(zip(*columns[:5], [np.nan if value is None else value for value in columns[5]]))
     at = 0
     for _ in range(document["slots"]):
-        slot = simulator.slot
-        end = at
-        while end < len(rows) and rows[end][0] == slot:
-            end += 1
+        end = _end_of(rows, at, simulator.slot)
+        begun = _begun(rows, at, end)
+        _decide(simulator, rows[at:begun])
         simulator.begin()
-        _decide(simulator, rows[at:end])
+        _decide(simulator, rows[begun:end])
         simulator.finish()
         at = end
+    _decide(simulator, [row for row in rows[at:] if row[1] in _SAID])
     _require_same(simulator, rows)
     return simulator
 
 
+def _end_of(rows: list[tuple], start: int, slot: int) -> int:
+    """Where the rows of a slot end."""
+    while start < len(rows) and rows[start][0] == slot:
+        start += 1
+    return start
+
+
+def _begun(rows: list[tuple], start: int, end: int) -> int:
+    """Where in the rows of a slot it begins: what policies may say at any time can have been said before.
+
+    All of it was where something follows that happens first in a slot. Else the last switch that counts for this slot's
+    generation tells; what is believed matters to decisions alone.
+    """
+    at = start
+    while at < end and rows[at][1] in _SAID:
+        at += 1
+    if at < end and rows[at][1] in _FIRST:
+        return at
+    while at > start and not (rows[at - 1][1] == events.SWITCHED and rows[at - 1][4] == rows[at - 1][0]):
+        at -= 1
+    return at
+
+
 def _decide(simulator: Simulator, rows: list[tuple]) -> None:
-    """The decisions that a slot's rows tell of, taken again."""
+    """The decisions that some rows of a slot tell of, taken again."""
     route: list[int] = []
-    for slot, event, a, _, c, _ in rows:
+    for slot, event, a, b, c, fidelity in rows:
         try:
             if event == events.USED:
                 route.append(a)
-            elif event == events.SERVED or (event == events.SWAP_FAILED and a >= 0):
+            elif event == events.SERVED or (event in _CAME_TO_NOTHING and a >= 0):
                 simulator.serve([a], route, [0, len(route)])
-            elif event in (events.HELD, events.SWAP_FAILED):
+            elif event == events.HELD or event in _CAME_TO_NOTHING:
                 simulator.preposition([0], route, [0, len(route)])
             elif event == events.SERVED_HELD:
                 places = np.flatnonzero(simulator.state.number[: simulator.state.holding[0]] == c)
                 simulator.serve_held([a], places[:1] if len(places) else [-1])
+            elif event == events.SWITCHED:
+                simulator.activate(_with(simulator.state.active, a, b == 1))
+            elif event == events.BELIEVED:
+                simulator.believe(_with(np.full(len(simulator.state.believed), np.nan), a, fidelity))
         except RefusedDecision as error:
             raise ProblemError(f"events: slot {slot}: {events.EVENTS[event]} is refused: {error}") from None
         if event != events.USED:
             route = []
+
+
+def _with(values: np.ndarray, place: int, value: Any) -> np.ndarray:
+    """A copy with one value changed."""
+    if not 0 <= place < len(values):
+        raise RefusedDecision(f"found number {place}, expected one below {len(values)}")
+    changed = values.copy()
+    changed[place] = value
+    return changed
 
 
 def _require_same(simulator: Simulator, rows: list[tuple]) -> None:

@@ -12,7 +12,7 @@ from numba import njit
 
 from qnroute.simulation.lean import lean
 from qnroute.simulation.search import fewest_links, highest_quality, offer, taken
-from qnroute.simulation.slot import begin, end_fidelity, finish, pair_quality, use_held, use_route
+from qnroute.simulation.slot import begin, end_fidelity, finish, use_held, use_route
 
 REACTIVE, HIGHEST_FIDELITY, GREEDY, PLANNED = range(4)
 
@@ -87,13 +87,13 @@ def _serve(w, s, run, rule, plan, work, log):
             use_held(w, s, run, k, place, log)
             continue
         if rule == PLANNED:
-            length, quality = _planned(w, k, plan, work)
+            length, _ = _planned(w, k, plan, work)
         elif rule == HIGHEST_FIDELITY:
-            length, quality = highest_quality(w, w.source[k], w.target[k], w.need[k], work)
+            length, _ = highest_quality(w, w.source[k], w.target[k], w.need[k], work)
         else:
-            length, quality = fewest_links(w, w.source[k], w.target[k], w.need[k], work)
+            length, _ = fewest_links(w, w.source[k], w.target[k], w.need[k], work)
         if length:
-            use_route(w, s, run, k, work.route, length, quality, log)
+            use_route(w, s, run, k, work.route, length, log)
             taken(w, s, work.route, length, work)
 
 
@@ -146,7 +146,7 @@ def _shortest_first(w, s, run, work, log):
     order, worth = work.order, work.worth
     size = in_order(w, s, run, order)
     for i in range(size):
-        worth[i], _, _ = _worth(w, order[i], work)
+        worth[i], _ = _worth(w, order[i], work)
     while True:
         first = 0
         for i in range(1, size):
@@ -154,9 +154,9 @@ def _shortest_first(w, s, run, work, log):
                 first = i
         if size == 0 or worth[first] <= 0.0:
             return
-        now, length, quality = _worth(w, order[first], work)
+        now, length = _worth(w, order[first], work)
         if now == worth[first]:
-            use_route(w, s, run, order[first], work.route, length, quality, log)
+            use_route(w, s, run, order[first], work.route, length, log)
             taken(w, s, work.route, length, work)
             now = 0.0
         worth[first] = now  # less than it was where others have taken its pairs
@@ -164,9 +164,9 @@ def _shortest_first(w, s, run, work, log):
 
 @lean
 def _worth(w, request, work):
-    """What a request's route is worth, its length and quality."""
-    length, quality = fewest_links(w, w.source[request], w.target[request], w.need[request], work)
-    return (w.weight[request] / np.sqrt(length) if length else 0.0), length, quality
+    """What a request's route is worth, and its length."""
+    length, _ = fewest_links(w, w.source[request], w.target[request], w.need[request], work)
+    return (w.weight[request] / np.sqrt(length) if length else 0.0), length
 
 
 # --- paper C's pre-positioning ---
@@ -202,14 +202,11 @@ def _preposition(w, s, run, chances, work, log):
         if score[j] <= 0.0:
             return
         score[j] = 0.0
-        route, length, quality = routes[j], lengths[j], 1.0
+        route, length, there = routes[j], lengths[j], True
         for i in range(length):
-            if s.birth[route[i]] < 0:
-                quality = 0.0
-                break
-            quality *= pair_quality(w, s, route[i], s.slot[0])
-        if quality > 0.0:
-            use_route(w, s, run, -1, route, length, quality, log)
+            there = there and s.birth[route[i]] >= 0
+        if there:
+            use_route(w, s, run, -1, route, length, log)
             taken(w, s, route, length, work)
             new += 1
 

@@ -16,12 +16,15 @@ import numpy as np
 from qnroute.simulation.lean import lean
 from qnroute.simulation.slot import pair_quality
 
+_ROUNDED = 1.0 + 1e-12
+
 
 class Workspace(NamedTuple):
     """Room for one search at a time; nodes and links count through all runs."""
 
     offer: np.ndarray  # (L,) float64, quality of the youngest pair of each link, 0 where there is none
     youngest: np.ndarray  # (L,) int64, its channel
+    most: np.ndarray  # (1,) float64, at least the highest of these qualities, with what rounding adds to products
     route: np.ndarray  # (N + 1,) int64, channels of the route found, from source to target
     order: np.ndarray  # (Q,) int64, requests of a queue in the order in which they are served
     worth: np.ndarray  # (Q,) float64
@@ -42,6 +45,7 @@ def workspace_of(w) -> Workspace:
     return Workspace(
         offer=np.zeros(links),
         youngest=whole(links),
+        most=np.zeros(1),
         route=whole(n + 1),
         order=whole(requests),
         worth=np.zeros(requests),
@@ -69,10 +73,13 @@ def youngest(w, s, link):
 @lean
 def offer(w, s, run, work):
     """Note what every link of a run has to offer in this slot."""
+    most = 0.0
     for e in range(w.links[run], w.links[run + 1]):
         channel = youngest(w, s, e)
         work.youngest[e] = channel
         work.offer[e] = pair_quality(w, s, channel, s.slot[0]) if channel >= 0 else 0.0
+        most = max(most, work.offer[e])
+    work.most[0] = most * _ROUNDED
 
 
 @lean
@@ -93,7 +100,7 @@ def fewest_links(w, source, target, need, work):
     of fewest links at all keep the floor: they are found from both ends, which meets few nodes.
     """
     return _fewest(
-        w.indptr, w.neighbour, w.via, w.tail, w.head, work.offer, source, target, need, w.law.fresh, work.route,
+        w.indptr, w.neighbour, w.via, w.tail, w.head, work.offer, source, target, need, work.most[0], work.route,
         work.level, work.reach, work.step, work.met, work.best, work.queue, work.youngest,
     )  # fmt: skip
 
@@ -109,11 +116,11 @@ def highest_quality(w, source, target, need, work):
 
 @lean
 def _fewest(
-    indptr, neighbour, via, tail, head, offer, source, target, need, fresh, route, level, reach, step, met, best, seen,
+    indptr, neighbour, via, tail, head, offer, source, target, need, most, route, level, reach, step, met, best, seen,
     youngest,
 ):  # fmt: skip
     length, quality = _from_both_ends(
-        indptr, neighbour, via, tail, head, offer, source, target, need, fresh, route, level, reach, step, met
+        indptr, neighbour, via, tail, head, offer, source, target, need, most, route, level, reach, step, met
     )
     if length > 0 and quality < need:
         length, quality = _in_layers(
@@ -126,19 +133,19 @@ def _fewest(
 
 @lean
 def _from_both_ends(
-    indptr, neighbour, via, tail, head, offer, source, target, need, fresh, route, level, reach, step, met
+    indptr, neighbour, via, tail, head, offer, source, target, need, most, route, level, reach, step, met
 ):
     """The best of the routes of fewest links, whatever its quality; 0 links where no route can keep the floor.
 
     Levels grow from both ends, the smaller side first, each node with the best quality at its level, until they meet.
-    No route of as many links can be better than as many fresh pairs.
+    No route of as many links can be better than as many of the best pairs, whose quality is at most `most`.
     """
     level[0, source], reach[0, source], met[0, 0] = 0, 1.0, source
     level[1, target], reach[1, target], met[1, 0] = 0, 1.0, target
     start0, count0, start1, count1, depth0, depth1 = 0, 1, 0, 1, 0, 0
-    best, length, middle, most = 0.0, 0, -1, fresh
-    while middle < 0 and start0 < count0 and start1 < count1 and most >= need:
-        most *= fresh
+    best, length, middle, possible = 0.0, 0, -1, most
+    while middle < 0 and start0 < count0 and start1 < count1 and possible >= need:
+        possible *= most
         side = 0 if count0 - start0 <= count1 - start1 else 1
         start, end = (start0, count0) if side == 0 else (start1, count1)
         depth = (depth0 if side == 0 else depth1) + 1

@@ -17,7 +17,7 @@ from numba import njit
 
 from qnroute.errors import QnrouteError
 from qnroute.simulation import slot as engine
-from qnroute.simulation.events import Log, log_of, with_room
+from qnroute.simulation.events import BELIEVED, SWITCHED, Log, log_of, note_each, with_room
 from qnroute.simulation.physics import Physics
 from qnroute.simulation.world import Run, State, World, state_of, world_of
 
@@ -110,12 +110,12 @@ class Simulator:
         Returns
         -------
         (A,) bool
-            Whether all swaps succeeded.
+            Whether all swaps succeeded and what they gave truly keeps the floor.
 
         Raises
         ------
         RefusedDecision
-            A route breaks a rule; what came before it in this call has been done.
+            A route breaks a rule, by what is believed of its pairs; what came before it in this call has been done.
         """
         requests = np.asarray(requests, dtype=np.int64)
         if len(requests) and requests.min() < 0:
@@ -154,6 +154,67 @@ class Simulator:
         fault, at = _use_held(self.world, self.state, requests, places, self.log)
         if fault:
             raise RefusedDecision(f"{self._called(int(requests[at]))}: {engine.FAULTS[fault]}")
+
+    # --- what may be said at any time ---
+
+    def activate(self, channels: np.ndarray, run: int = 0) -> None:
+        """Say which channels of a run try from the next generation on; pairs that are stored stay.
+
+        Parameters
+        ----------
+        channels : (channels of the run,) bool
+
+        Raises
+        ------
+        RefusedDecision
+            Not one truth value for each channel of a run.
+        """
+        mine, active = self._part("channels", self.world.channels, run, channels), np.asarray(channels)
+        if active.dtype != np.bool_:
+            raise RefusedDecision(f"channels: found {active.dtype} values, expected truth values")
+        changed = np.flatnonzero(self.state.active[mine] != active)
+        self.log = with_room(self.log, len(changed) + self.most_events)
+        self.state.active[mine] = active
+        note_each(self.log, run, self.slot, SWITCHED, changed, active[changed], self.slot + self._begun, engine.NONE)
+
+    def believe(self, fidelity: np.ndarray, run: int = 0) -> None:
+        """Say at which fidelity fresh pairs of a run's links are taken, in judging what is stored now and later.
+
+        At first it is that of the network. Where fidelity drifts, what is true shows in what routes come to.
+
+        Parameters
+        ----------
+        fidelity : (m,) floats
+            In (0.25, 1]; NaN leaves the belief about a link as it is.
+
+        Raises
+        ------
+        RefusedDecision
+            Not one such number for each link of a run.
+        """
+        mine, given = self._part("fidelity", self.world.links, run, fidelity), np.asarray(fidelity)
+        if given.dtype.kind not in "iuf":
+            raise RefusedDecision(f"fidelity: found {given.dtype} values, expected numbers")
+        told = ~np.isnan(given)
+        bad = np.flatnonzero(told & ~((given > 0.25) & (given <= 1.0)))
+        if len(bad):
+            raise RefusedDecision(f"fidelity[{bad[0]}]: found {given[bad[0]]}, expected in (0.25, 1]")
+        before = self.state.believed[mine].copy()
+        self.state.believed[mine] = np.where(told, self.physics.scale(given), before)
+        changed = np.flatnonzero(self.state.believed[mine] != before)
+        self.log = with_room(self.log, len(changed) + self.most_events)
+        note_each(self.log, run, self.slot, BELIEVED, changed, -1, -1, given[changed])
+
+    def _part(self, name: str, starts: np.ndarray, run: int, given: np.ndarray) -> slice:
+        """Where the links or channels of a run are, if what is given has one value for each."""
+        if not 0 <= run < len(self.runs):
+            raise RefusedDecision(f"run: found {run}, expected a number below {len(self.runs)}")
+        mine = slice(int(starts[run]), int(starts[run + 1]))
+        if np.shape(given) != (mine.stop - mine.start,):
+            raise RefusedDecision(
+                f"{name}: found the shape {np.shape(given)}, expected one value for each of {mine.stop - mine.start}"
+            )
+        return mine
 
     def _called(self, subject: int) -> str:
         starts = self.world.requests
@@ -209,10 +270,10 @@ def _try_routes(w, s, subjects, channels, indptr, log):
             run = np.searchsorted(w.requests, request, side="right") - 1
         if run < 0 or run >= len(w.seeds):
             return done, engine.NO_REQUEST, i
-        fault, quality = engine.route_fault(w, s, run, request, route, length)
+        fault = engine.route_fault(w, s, run, request, route, length)
         if fault != engine.FITS:
             return done, fault, i
-        done[i] = engine.use_route(w, s, run, request, route, length, quality, log)
+        done[i] = engine.use_route(w, s, run, request, route, length, log)
     return done, engine.FITS, -1
 
 

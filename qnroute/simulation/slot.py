@@ -49,20 +49,19 @@ def begin(w, s, run, log):
 
 @lean
 def _expire(w, s, run, slot, log):
-    birth, link, last = s.birth, w.link, w.law.last
+    birth, link, last = s.birth, w.link, s.last
     gone = 0
     for channel in range(w.channels[run], w.channels[run + 1]):
         born = birth[channel]
-        if born >= 0 and slot - born > last[link[channel]]:
+        if born >= 0 and slot - born > last[channel]:
             birth[channel] = -1
             gone += 1
             e = link[channel]
             s.qubits[w.tail[e]] -= 1
             s.qubits[w.head[e]] -= 1
             if len(log.rows):
-                note(
-                    log, run, slot, events.EXPIRED, channel - w.channels[run], slot - born, -1, _aged(w, e, slot - born)
-                )
+                fidelity = _aged(w, s.scale[channel], slot - born)
+                note(log, run, slot, events.EXPIRED, channel - w.channels[run], slot - born, -1, fidelity)
     s.counts[run, world.EXPIRED] += gone
     place = run * w.held
     while place < run * w.held + s.holding[run]:
@@ -77,16 +76,18 @@ def _expire(w, s, run, slot, log):
 
 
 @lean
-def _aged(w, link, age):
-    """Fidelity of a pair of a link at an age."""
-    return w.law.pair_slope * (w.law.scale[link] * w.law.decays[age] + w.law.shift) + w.law.pair_offset
+def _aged(w, scale, age):
+    """Fidelity of a pair of some scale at an age."""
+    return w.law.pair_slope * (scale * w.law.decays[age] + w.law.shift) + w.law.pair_offset
 
 
 @lean
 def _generate(w, s, run, slot, log):
     """Without memory limits the order of the links counts for the log alone."""
     birth, first, tail, head, qubits, per_link = s.birth, w.first, w.tail, w.head, s.qubits, s.per_link
-    chance = w.chance[min(slot // w.epoch, len(w.chance) - 1)]
+    chance, active = w.chance[min(slot // w.epoch, len(w.chance) - 1)], s.active
+    epoch = min(slot // w.epoch, len(w.law.scale) - 1)
+    scale, last = w.law.scale[epoch], w.law.last[epoch]
     here, start, end = key(w.seeds[run], GENERATE, slot), w.links[run], w.links[run + 1]
     attempts, made, turn = 0, 0, 0
     if end > start:
@@ -96,18 +97,18 @@ def _generate(w, s, run, slot, log):
         for e in range(low, high):
             p = chance[e]
             for channel in range(first[e], first[e + 1]):
-                if birth[channel] >= 0:
+                if birth[channel] >= 0 or not active[channel]:
                     continue
                 attempts += 1
                 per_link[e, 0] += 1
                 if uniform(here, e - start, channel - first[e]) < p:
-                    birth[channel] = slot
+                    birth[channel], s.scale[channel], s.last[channel] = slot, scale[e], last[e]
                     qubits[tail[e]] += 1
                     qubits[head[e]] += 1
                     per_link[e, 1] += 1
                     made += 1
                     if len(log.rows):
-                        note(log, run, slot, events.MADE, channel - w.channels[run], -1, -1, _aged(w, e, 0))
+                        note(log, run, slot, events.MADE, channel - w.channels[run], -1, -1, _aged(w, scale[e], 0))
     s.counts[run, world.ATTEMPTS] += attempts
     s.counts[run, world.MADE] += made
 
@@ -116,23 +117,27 @@ def _generate(w, s, run, slot, log):
 def _generate_limited(w, s, run, slot, log):
     """With memory limits: a channel tries only while both its ends have a free qubit."""
     chance = w.chance[min(slot // w.epoch, len(w.chance) - 1)]
+    epoch = min(slot // w.epoch, len(w.law.scale) - 1)
     here, start = key(w.seeds[run], GENERATE, slot), w.links[run]
     size = w.links[run + 1] - start
     for i in range(size):
         e = start + (slot + i) % size
         u, v = w.tail[e], w.head[e]
         for channel in range(w.first[e], w.first[e + 1]):
-            if s.birth[channel] >= 0 or s.qubits[u] >= w.memory[u] or s.qubits[v] >= w.memory[v]:
+            if s.birth[channel] >= 0 or not s.active[channel]:
+                continue
+            if s.qubits[u] >= w.memory[u] or s.qubits[v] >= w.memory[v]:
                 continue
             s.counts[run, world.ATTEMPTS] += 1
             s.per_link[e, 0] += 1
             if uniform(here, e - start, channel - w.first[e]) < chance[e]:
-                s.birth[channel] = slot
+                s.birth[channel], s.scale[channel], s.last[channel] = slot, w.law.scale[epoch, e], w.law.last[epoch, e]
                 s.qubits[u] += 1
                 s.qubits[v] += 1
                 s.per_link[e, 1] += 1
                 s.counts[run, world.MADE] += 1
-                note(log, run, slot, events.MADE, channel - w.channels[run], -1, -1, _aged(w, e, 0))
+                fidelity = _aged(w, s.scale[channel], 0)
+                note(log, run, slot, events.MADE, channel - w.channels[run], -1, -1, fidelity)
 
 
 @lean
@@ -156,8 +161,8 @@ def finish(w, s, run, log):
 
 @lean
 def pair_quality(w, s, channel, slot):
-    """Quality of the pair that a channel holds."""
-    return w.law.scale[w.link[channel]] * w.law.decays[slot - s.birth[channel]] + w.law.shift
+    """Quality that the pair of a channel is believed to have."""
+    return s.believed[w.link[channel]] * w.law.decays[slot - s.birth[channel]] + w.law.shift
 
 
 @lean
@@ -168,7 +173,7 @@ def end_fidelity(w, quality):
 
 @lean
 def route_quality(w, s, route, length):
-    """The product over the pairs of a route, from its first."""
+    """The product over the pairs of a route, from its first, of what they are believed to have."""
     quality, slot = 1.0, s.slot[0]
     for i in range(length):
         quality *= pair_quality(w, s, route[i], slot)
@@ -179,18 +184,23 @@ def route_quality(w, s, route, length):
 
 
 @lean
-def use_route(w, s, run, request, route, length, quality, log):
-    """Use up a route's pairs, for a request or (-1) for a pair to hold; says whether all swaps succeeded."""
-    slot, base = s.slot[0], w.links[run]
+def use_route(w, s, run, request, route, length, log):
+    """Use up a route's pairs, for a request or (-1) for a pair to hold; says whether it came to that.
+
+    It does if all swaps succeed and what comes of them truly has the quality needed.
+    """
+    slot, base, quality = s.slot[0], w.links[run], 1.0
     here, failed, node = key(w.seeds[run], SWAP, slot), -1, -1
     low, high = ends(w, route, length)
     node = low if request < 0 else w.source[request]
     for i in range(length):
         channel = route[i]
         e = w.link[channel]
+        age = slot - s.birth[channel]
+        quality *= s.scale[channel] * w.law.decays[age] + w.law.shift
         if len(log.rows):
-            fidelity = w.law.pair_slope * pair_quality(w, s, channel, slot) + w.law.pair_offset
-            note(log, run, slot, events.USED, channel - w.channels[run], slot - s.birth[channel], i, fidelity)
+            fidelity = _aged(w, s.scale[channel], age)
+            note(log, run, slot, events.USED, channel - w.channels[run], age, i, fidelity)
         s.birth[channel] = -1
         s.per_link[e, 2] += 1
         s.qubits[w.tail[e]] -= 1
@@ -200,16 +210,19 @@ def use_route(w, s, run, request, route, length, quality, log):
         if i < length - 1 and failed < 0 and swap < 1.0 and uniform(here, e - base, channel - w.first[e]) >= swap:
             failed = node
     s.counts[run, world.USED] += length
+    about, fidelity = request - w.requests[run] if request >= 0 else -1, end_fidelity(w, quality)
     if failed >= 0:
         s.counts[run, world.SWAP_FAILURES] += 1
-        about = request - w.requests[run] if request >= 0 else -1
         note(log, run, slot, events.SWAP_FAILED, about, failed - w.nodes[run], length, NONE)
         return False
-    fidelity = end_fidelity(w, quality)
+    if quality < (w.need[request] if request >= 0 else w.law.least):
+        s.counts[run, world.BELOW_FLOOR] += 1
+        note(log, run, slot, events.BELOW_FLOOR, about, -1, length, fidelity)
+        return False
     if request >= 0:
         s.served[request], s.fidelity[request], s.hops[request] = slot, fidelity, length
         latency = slot - w.arrival[request]
-        note(log, run, slot, events.SERVED, request - w.requests[run], latency, length, fidelity)
+        note(log, run, slot, events.SERVED, about, latency, length, fidelity)
         return True
     place = run * w.held + s.holding[run]
     s.low[place], s.high[place], s.quality[place], s.made[place] = low, high, quality, slot
@@ -279,16 +292,16 @@ def is_waiting(w, s, run, request):
 
 @njit(cache=True, error_model="numpy")
 def route_fault(w, s, run, request, route, length):
-    """Which rule a route breaks, for a request or, with request -1, for a pair to hold; and its quality."""
+    """Which rule a route breaks, for a request or, with request -1, for a pair to hold."""
     if request >= 0 and not is_waiting(w, s, run, request):
-        return NO_REQUEST, 0.0
+        return NO_REQUEST
     if request < 0 and s.holding[run] >= w.held:
-        return FULL, 0.0
+        return FULL
     if length < 1:
-        return NO_ROUTE, 0.0
+        return NO_ROUTE
     for i in range(length):
         if route[i] < w.channels[run] or route[i] >= w.channels[run + 1] or s.birth[route[i]] < 0:
-            return NO_PAIR, 0.0
+            return NO_PAIR
     start, goal = ends(w, route, length)
     if request >= 0:
         start, goal = w.source[request], w.target[request]
@@ -297,17 +310,16 @@ def route_fault(w, s, run, request, route, length):
     for i in range(length):
         e = w.link[route[i]]
         if node != w.tail[e] and node != w.head[e]:
-            return NO_ROUTE, 0.0
+            return NO_ROUTE
         node = w.tail[e] + w.head[e] - node
         for j in range(i + 1):
             if seen[j] == node:
-                return NOT_SIMPLE, 0.0
+                return NOT_SIMPLE
         seen[i + 1] = node
     if node != goal:
-        return NO_ROUTE, 0.0
-    quality = route_quality(w, s, route, length)
+        return NO_ROUTE
     least = w.need[request] if request >= 0 else w.law.least
-    return (FITS if quality >= least else BELOW_FLOOR), quality
+    return FITS if route_quality(w, s, route, length) >= least else BELOW_FLOOR
 
 
 @lean

@@ -16,7 +16,7 @@ from qnroute.errors import ProblemError
 from qnroute.fields import UNLIMITED
 from qnroute.network import Network
 from qnroute.simulation.demand import Demand
-from qnroute.simulation.dynamics import PSeries
+from qnroute.simulation.dynamics import LinkSeries
 from qnroute.simulation.luck import MOST_CHANNELS
 from qnroute.simulation.physics import Law, Physics
 
@@ -26,7 +26,7 @@ class Run:
     """One run: where, how the links do, who asks, and the seed of its luck."""
 
     network: Network
-    series: PSeries
+    series: LinkSeries
     demand: Demand
     seed: int
 
@@ -59,14 +59,22 @@ class World(NamedTuple):
     floor: np.ndarray
     weight: np.ndarray
     law: Law
+    nominal: np.ndarray  # (L,) float64, scale of a fresh pair by the fidelity of the network
     held: int  # K, pre-positioned pairs at once
 
 
 class State(NamedTuple):
-    """What changes; stored pairs by channel, pre-positioned ones in K places for each run, in the order they came."""
+    """What changes; stored pairs by channel, pre-positioned ones in K places for each run, in the order they came.
+
+    `scale` and `last` are true of the pair that a channel holds; policies judge it by what is `believed` of its link.
+    """
 
     slot: np.ndarray  # (1,) int64
     birth: np.ndarray  # (C,) int64, -1 of a free channel
+    scale: np.ndarray  # (C,) float64, of its pair: the part of the quality that decays, when made
+    last: np.ndarray  # (C,) int64, the age up to which its pair is kept
+    active: np.ndarray  # (C,) bool, whether a channel tries where it is free
+    believed: np.ndarray  # (L,) float64, scale of a fresh pair as policies take it
     qubits: np.ndarray  # (N,) int64, in use
     queue: np.ndarray  # (Q,) int64: of run r from requests[r] on
     queued: np.ndarray  # (R,) int64
@@ -86,8 +94,8 @@ class State(NamedTuple):
     per_link: np.ndarray  # (L, 3) int64: attempts, pairs made, pairs used
 
 
-COUNTS = ("attempts", "made", "expired", "used", "swap_failures", "held", "held_used", "held_expired")
-ATTEMPTS, MADE, EXPIRED, USED, SWAP_FAILURES, HELD, HELD_USED, HELD_EXPIRED = range(len(COUNTS))
+COUNTS = ("attempts", "made", "expired", "used", "swap_failures", "held", "held_used", "held_expired", "below_floor")
+ATTEMPTS, MADE, EXPIRED, USED, SWAP_FAILURES, HELD, HELD_USED, HELD_EXPIRED, BELOW_FLOOR = range(len(COUNTS))
 
 
 def world_of(runs: Sequence[Run], physics: Physics, *, held: int = 8) -> World:
@@ -138,7 +146,8 @@ def world_of(runs: Sequence[Run], physics: Physics, *, held: int = 8) -> World:
         need=physics.quality(floor),
         floor=floor,
         weight=np.concatenate([demand.weight for demand in demands]),
-        law=physics.law(np.concatenate([network.fidelity for network in networks])),
+        law=physics.law(_fidelities(runs, epochs)),
+        nominal=physics.scale(np.concatenate([network.fidelity for network in networks])),
         held=held,
     )
 
@@ -150,6 +159,10 @@ def state_of(world: World) -> State:
     return State(
         slot=whole(1),
         birth=whole(len(world.link), -1),
+        scale=np.zeros(len(world.link)),
+        last=whole(len(world.link), -1),
+        active=np.ones(len(world.link), dtype=bool),
+        believed=world.nominal.copy(),
         qubits=whole(len(world.memory)),
         queue=whole(requests, -1),
         queued=whole(runs),
@@ -185,6 +198,14 @@ def _faults(run: Run, other: Run):
 
 def _offsets(sizes) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(np.asarray(sizes, dtype=np.int64))]).astype(np.int64)
+
+
+def _fidelities(runs: Sequence[Run], epochs: int) -> np.ndarray:
+    """(E, L) of fresh pairs; one row where they are always the networks' own."""
+    if all(run.series.fidelity is None for run in runs):
+        epochs = 1
+    rows = [run.network.fidelity[None, :] if run.series.fidelity is None else run.series.fidelity for run in runs]
+    return np.concatenate([_lengthened(row, epochs) for row in rows], axis=1)
 
 
 def _lengthened(p: np.ndarray, epochs: int) -> np.ndarray:
