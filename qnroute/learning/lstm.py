@@ -12,9 +12,10 @@ from pydantic import Strict
 from qnroute import fields
 from qnroute.errors import ProblemError
 from qnroute.learning.estimator import SeriesPredictor
-from qnroute.learning.lstm_training import Course, Lesson, require_torch, trained
+from qnroute.learning.lstm_training import Course, Lesson, trained
 from qnroute.learning.recurrent import last_states, sigmoid
 from qnroute.learning.series import SlotsPerDay, days
+from qnroute.learning.training import require_torch
 
 _Size = Annotated[fields.PositiveCount, Le(10_000)]
 _Share = Annotated[float, Strict(), Interval(gt=0, lt=1)]
@@ -61,7 +62,7 @@ class Lstm(SeriesPredictor):
         return self.length + 3 * self.horizon + 10
 
     def _learn(self, found: np.ndarray, clock: int) -> None:
-        require_torch()
+        require_torch("an LSTM")
         self.pairs_ = np.flatnonzero(found.any(axis=0))
         self.scale_ = found[:, self.pairs_].max(axis=0)
         self.network_, self.errors_ = None, []

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
-import warnings
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from qnroute.errors import SolverError
 from qnroute.learning.recurrent import Layer, Recurrent
+from qnroute.learning.training import Adam, alone, require_torch
 
 if TYPE_CHECKING:
     import torch
 
-_BETAS = 0.9, 0.999  # of Adam, as usual
 _HEAD = 0.1  # scale of the first weights of the dense layer: the network starts at about the mean rates
 
 
@@ -51,24 +46,18 @@ class Course(NamedTuple):
     seed: int
 
 
-def require_torch() -> None:
-    """Say what to install where torch is missing."""
-    if importlib.util.find_spec("torch") is None:
-        raise SolverError('training an LSTM needs torch: pip install "qnroute[learn]"')
-
-
 def trained(lesson: Lesson, course: Course) -> tuple[Recurrent, list[float]]:
     """The network with the least squared error on the last part of the lesson, and those errors, epoch by epoch.
 
     The windows of that part follow the others, whose targets end before it begins.
     """
-    require_torch()
+    require_torch("an LSTM")
     ends = np.arange(lesson.length - 1, len(lesson.rows) - lesson.horizon)  # last row of each window
     held = max(1, round(course.holdout * ends.size))
     learned, kept = ends[: max(1, ends.size - held - lesson.horizon)], ends[-held:]
-    with _alone(course.seed):
+    with alone(course.seed):
         network = _Network(lesson, course)
-        adam = _Adam(network.parameters, course.learning_rate)
+        adam = Adam(network.parameters, course.learning_rate)
         rng = np.random.default_rng(course.seed)
         best, errors = network.plain(), [network.error(kept)]
         for epoch in range(course.epochs):
@@ -82,22 +71,6 @@ def trained(lesson: Lesson, course: Course) -> tuple[Recurrent, list[float]]:
             elif epoch + 1 - int(np.argmin(errors)) >= course.patience:
                 break
     return best, errors
-
-
-@contextlib.contextmanager
-def _alone(seed: int) -> Iterator[None]:
-    """One thread, and random numbers that leave those of the caller as they were."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            torch.manual_seed(seed)
-            yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 class _Network:
@@ -150,25 +123,3 @@ class _Network:
         ]
         dense, bias, clock = (x.detach().numpy().copy() for x in (self.dense.weight, self.dense.bias, self.clock))
         return Recurrent(tuple(layers), dense, bias, clock)
-
-
-class _Adam:
-    """Kingma and Ba's Adam (2015). torch's own imports a compiler, which takes longer than the training."""
-
-    def __init__(self, parameters: list[torch.Tensor], rate: float):
-        import torch
-
-        self.torch, self.parameters, self.rate, self.count = torch, parameters, rate, 0
-        self.first = [torch.zeros_like(x) for x in parameters]
-        self.second = [torch.zeros_like(x) for x in parameters]
-
-    def step(self) -> None:
-        """Move along the gradients, and forget them."""
-        self.count += 1
-        one, two = (1 - beta**self.count for beta in _BETAS)
-        with self.torch.no_grad():
-            for x, first, second in zip(self.parameters, self.first, self.second):
-                first.lerp_(x.grad, 1 - _BETAS[0])
-                second.mul_(_BETAS[1]).addcmul_(x.grad, x.grad, value=1 - _BETAS[1])
-                x.addcdiv_(first, (second / two).sqrt_().add_(1e-8), value=-self.rate / one)
-                x.grad = None
