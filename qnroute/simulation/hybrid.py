@@ -184,7 +184,7 @@ def packed(w, columns: Columns, room: Room, asked: int) -> np.ndarray:
 
     count = len(columns.worth)
     step = np.repeat(np.arange(count), np.diff(columns.indptr))
-    links, nodes = len(room.free), len(room.qubits)
+    links = len(room.free)
     stored, new = columns.stored, ~columns.stored
     rows = [columns.request, asked + columns.links[stored], asked + links + columns.links[new]]
     rows += [asked + 2 * links + end[columns.links[new]] for end in (w.tail, w.head)]

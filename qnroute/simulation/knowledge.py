@@ -143,11 +143,11 @@ class Learned:
         window: int = 50,
         retrain: int = 10,
         alarm: float = 10.0,
-        tested: float = 0.1,
+        checks: float = 10.0,
     ):
         self._network, self._how, self._kind, self._options = case.run.network, failures, kind, dict(options or {})
         self._model, self._base = model, tuple(base)
-        self._window, self._retrain, self._tested = window, retrain, tested
+        self._window, self._retrain, self._checks = window, retrain, checks
         self._drift = PageHinkley(allowed=1.0, threshold=alarm)
         self.notes: list[Note] = []
 
@@ -155,7 +155,7 @@ class Learned:
         """See `Knowledge`."""
         network, m = self._network, self._network.n_links
         self._run, self._up = run, _Up(self._how, m, run)
-        self._monitor = Monitor(simulator, window=self._window, tested=self._tested, run=run)
+        self._monitor = Monitor(simulator, window=self._window, checks=self._checks, run=run)
         self._history = History(network.length_km, network.loss_db)
         self._neighbours = self._monitor.telemetry(simulator).neighbours()
         self._outlook = Outlook(network.p, network.fidelity, np.zeros(m))

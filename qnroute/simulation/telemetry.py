@@ -1,7 +1,9 @@
 """What a network operator sees of a simulation: telemetry per link and window, as noisy as real measurements are.
 
-Attempts, pairs made and pairs used are counted. Of the pairs made a share is measured, by parity checks that each give
-one of two outcomes; these are taken to be extra pairs, so that measuring costs nothing here.
+Attempts, pairs made and pairs used are counted. Fidelities are estimated by parity checks, each of which gives one of
+two outcomes. A slot stands for as long as a pair that is kept may take; the pairs checked are made besides, as a part of
+the link's own calibration, in proportion to those kept: checking costs nothing here, and a link that is not used is not
+known.
 """
 
 from __future__ import annotations
@@ -27,12 +29,12 @@ class Monitor:
     ----------
     window
         Slots.
-    tested
-        The share of pairs made whose fidelity is sampled.
+    checks
+        Parity checks for each pair made, in the mean.
     """
 
-    def __init__(self, simulator: Simulator, *, window: int = 50, tested: float = 0.1, run: int = 0):
-        self.window, self._tested, self._run = window, tested, run
+    def __init__(self, simulator: Simulator, *, window: int = 50, checks: float = 10.0, run: int = 0):
+        self.window, self._checks, self._run = window, checks, run
         self._links = slice(simulator.world.links[run], simulator.world.links[run + 1])
         self._seen = simulator.state.per_link[self._links].copy()
         self._start = simulator.slot
@@ -49,7 +51,7 @@ class Monitor:
             attempts, made = attempts - excused[0], made - excused[1]
         run, slots = simulator.runs[self._run], max(simulator.slot - self._start, 1)
         rng = generator([run.seed, len(self._rows)], _STREAM)
-        samples = rng.binomial(made.astype(np.int64), self._tested)
+        samples = rng.poisson(self._checks * made)
         true = np.clip(mean_fidelity(run, self._start, simulator.slot), 0.0, 1.0)
         even = rng.binomial(samples, (2.0 * true + 1.0) / 3.0)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -85,11 +87,11 @@ def _mean(values: np.ndarray, run: Run, start: int, stop: int) -> np.ndarray:
 
 
 def observed(
-    policy: Policy, cases: Sequence[Case], scenario: Scenario, *, window: int = 50, tested: float = 0.1
+    policy: Policy, cases: Sequence[Case], scenario: Scenario, *, window: int = 50, checks: float = 10.0
 ) -> list[Telemetry]:
     """Play cases through under a policy; the telemetry of each, of whole windows."""
     simulator = Simulator([case.run for case in cases], scenario.physics, held=scenario.held)
-    monitors = [Monitor(simulator, window=window, tested=tested, run=run) for run in range(len(cases))]
+    monitors = [Monitor(simulator, window=window, checks=checks, run=run) for run in range(len(cases))]
     policy.start(simulator, cases)
     advance = getattr(policy, "advance", None)
     last = max(case.slots for case in cases)

@@ -67,7 +67,7 @@ class Boosting(LinkScorer):
             categorical_features=None,
             early_stopping=False,
             random_state=self.random_state,
-        ).fit(lesson.x, lesson.y, sample_weight=lesson.weight)
+        ).fit(_some(lesson.x), lesson.y, sample_weight=lesson.weight)
         return trees_of(grown, lesson.x.shape[1])
 
     def _mean(self, X: np.ndarray, near: Neighbours | None) -> np.ndarray:
@@ -75,6 +75,12 @@ class Boosting(LinkScorer):
 
     def _mean_faults(self) -> Iterator[str]:
         return tree_faults(self.arrays_, self.n_features_in_)
+
+
+def _some(x: np.ndarray) -> np.ndarray:
+    """The features, those that no row has as zeros: nothing splits there, and bins need a value."""
+    never = np.isnan(x).all(axis=0)
+    return np.where(never, 0.0, x) if never.any() else x
 
 
 def trees_of(grown: Any, d: int) -> dict[str, np.ndarray]:

@@ -9,25 +9,38 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Self
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import scipy.sparse as sparse
 
 from qnroute.errors import ProblemError
-from qnroute.learning.links.features import TARGETS, features, table
-from qnroute.learning.links.scorer import LinkScorer
-from qnroute.learning.links.scorers import columns_of, scorer
+from qnroute.fields import chosen
+from qnroute.learning.links.features import FEATURES, TARGETS, features, table
+from qnroute.learning.links.scorers import SCORERS, options_of, scorer
 from qnroute.learning.links.telemetry import Telemetry
 from qnroute.network import Network
+
+if TYPE_CHECKING:
+    from qnroute.learning.links.estimator import LinkScorer
 
 LEAST_P, LEAST_FIDELITY = 1e-6, 0.25 + 1e-9  # what a network may have
 _LEAST_ROWS = 2
 _EVEN = 0.01  # added to sampling variances in the weights: links also differ
 
+KINDS: Mapping[str, str] = MappingProxyType(
+    {name: entry.description for name, entry in SCORERS.items()}
+    | {"last-value": "what was last seen of the link; what any forecast must be held against"}
+)
+"""What a `LinkModel` may be made of, a line each."""
+
+_RATE = {"quality": "quality", "p": "rate", "fidelity": "fidelity"}  # as features begin
+_WEIGHT = {"quality": "attempts", "p": "attempts", "fidelity": "samples"}
+
 
 class Estimate(NamedTuple):
-    """Of m links: mean, standard deviation of what lies behind the luck of a window, and an interval of what is seen."""
+    """Of m links: mean, standard deviation behind the luck of a window, and an interval of what is seen."""
 
     mean: np.ndarray
     sd: np.ndarray
@@ -111,18 +124,14 @@ class LinkModel:
             rows[target] = count
             links = np.cumsum([0] + [each.n_links for each in tables])
             noise = np.concatenate([part.noise for part in parts])
-            more = {}
-            if new.needs_neighbours:
-                more["neighbours"] = sparse.block_diag(
-                    [_among(each, part.row) for each, part in zip(tables, parts)], format="csr"
-                )
+            near = [_among(each, part.row) for each, part in zip(tables, parts)]
             new.fit(
                 np.concatenate([part.X for part in parts]),
                 np.concatenate([part.y for part in parts]),
                 sample_weight=1.0 / (noise + _EVEN),
                 noise=noise,
                 groups=np.concatenate([part.row % each.n_links + at for each, part, at in zip(tables, parts, links)]),
-                **more,
+                neighbours=sparse.block_diag(near, format="csr"),
             )
             self.scorers_[target] = new
         if not self.scorers_:
@@ -137,13 +146,9 @@ class LinkModel:
         return self
 
     def _new(self, target: str) -> LinkScorer:
-        return scorer(self.kind, **columns_of(self.kind, target), **self._seeded())
-
-    def _seeded(self) -> dict[str, Any]:
-        from qnroute.learning.links.scorers import options_of
-
-        seeded = {"random_state": self.seed} if "random_state" in options_of(self.kind) else {}
-        return {**seeded, **self.options}
+        name = "nominal" if self.kind == "last-value" else chosen("scorer", self.kind, KINDS) and self.kind
+        given = {**_columns(self.kind, target), **self.options}
+        return scorer(name, **({"random_state": self.seed} if "random_state" in options_of(name) else {}) | given)
 
     def predict(self, telemetry: Telemetry, *, level: float = 0.9) -> Forecast:
         """Of the window after the last one of a network."""
@@ -157,11 +162,21 @@ class LinkModel:
             raise ProblemError("LinkModel: nothing was learned yet, call fit first")
         found = {}
         for target, each in self.scorers_.items():
-            more = {"neighbours": neighbours} if each.needs_neighbours else {}
-            mean, sd = each.predict(X, return_std=True, **more)
-            low, high = each.interval(X, level=level, **more)
+            mean, sd = each.predict(X, return_std=True, neighbours=neighbours)
+            low, high = each.interval(X, level=level, neighbours=neighbours)
             found[target] = Estimate(*(np.clip(part, 0.0, 1.0) for part in (mean, sd, low, high)))
         return Forecast(**{target: found.get(target) for target in TARGETS})
+
+
+def _columns(kind: str, target: str) -> dict[str, int]:
+    """Where the simple scorers find what they look at, as their options."""
+    at, named = FEATURES.index, _RATE[target]
+    if kind in ("nominal", "last-value"):
+        column = f"nominal_{target}" if kind == "nominal" else f"{named}_last"
+        return {"p": at(column), "fidelity": None}
+    if kind == "empirical":
+        return {"rate": at(f"{named}_4"), "weight": at(f"{_WEIGHT[target]}_4"), "prior": at(f"nominal_{target}")}
+    return {}
 
 
 def _among(telemetry: Telemetry, row: np.ndarray) -> sparse.csr_array:

@@ -24,32 +24,41 @@ class Nominal(LinkScorer):
     Parameters
     ----------
     p, fidelity
-        Columns of the features. Where one is missing the median of the rows learned from stands for it.
+        Columns of the features; without a second one the first is what is said. Where a value is missing the median of
+        the rows learned from stands for it.
     calibration, random_state
         As those of `LinkScorer`.
     """
 
     def __init__(
-        self, *, p: ColumnIndex = 0, fidelity: ColumnIndex = 1, calibration: Share = 0.2, random_state: fields.Count = 0
+        self,
+        *,
+        p: ColumnIndex = 0,
+        fidelity: ColumnIndex | None = 1,
+        calibration: Share = 0.2,
+        random_state: fields.Count = 0,
     ):
         self.p = p
         self.fidelity = fidelity
         self.calibration = calibration
         self.random_state = random_state
 
+    @property
+    def _factors(self) -> list[int]:
+        return [self.p] if self.fidelity is None else [self.p, self.fidelity]
+
     def _columns_needed(self) -> int:
-        return 1 + max(self.p, self.fidelity)
+        return 1 + max(self._factors)
 
     def _learn(self, lesson: Lesson, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        both = standard_of(lesson.x[:, [self.p, self.fidelity]], lesson.weight)
-        return {"fill": both["fill"]}
+        return {"fill": standard_of(lesson.x[:, self._factors], lesson.weight)["fill"]}
 
     def _mean(self, X: np.ndarray, near: Neighbours | None) -> np.ndarray:
-        both = X[:, [self.p, self.fidelity]]
-        return np.where(np.isnan(both), self.arrays_["fill"], both).prod(axis=1)
+        said = X[:, self._factors]
+        return np.where(np.isnan(said), self.arrays_["fill"], said).prod(axis=1)
 
     def _mean_faults(self) -> Iterator[str]:
-        return array_faults(self.arrays_, "fill", (2,), "f")
+        return array_faults(self.arrays_, "fill", (len(self._factors),), "f")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
