@@ -15,7 +15,7 @@ import numpy as np
 from qnroute.simulation.events import with_room
 from qnroute.simulation.knowledge import Knowledge, Outlook
 from qnroute.simulation.plans import likely_routes
-from qnroute.simulation.proposals import Belief, Candidates, Columns, Room, carry_out, weighed
+from qnroute.simulation.proposals import Belief, Candidates, Columns, Room, at_once, carry_out, weighed
 from qnroute.simulation.scenario import Case
 from qnroute.simulation.search import workspace_of
 from qnroute.simulation.simulator import Simulator
@@ -113,6 +113,7 @@ class _Loop:
 
     def _decide(self, simulator: Simulator) -> None:
         policy, w, s, run = self._policy, simulator.world, simulator.state, self._run
+        at_once(w, s, run, policy._work, simulator.log)
         asked = simulator.waiting(run)
         if simulator.slot % _RANKED == 0:
             worth = self._asked_for * policy._belief.chance[self._links]

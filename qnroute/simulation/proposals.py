@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit
 
 from qnroute.simulation.lean import lean
+from qnroute.simulation.rules import shortest_first
 from qnroute.simulation.search import offer, taken
 from qnroute.simulation.slot import use_route
 
@@ -49,9 +50,19 @@ class Columns(NamedTuple):
 
 
 @njit(cache=True, error_model="numpy")
+def at_once(w, s, run, work, log):
+    """Serve who can be served by the pairs stored, whatever the route: worth over the root of links first."""
+    offer(w, s, run, work)
+    shortest_first(w, s, run, work, log)
+
+
+@njit(cache=True, error_model="numpy")
 def weighed(w, s, run, asked, pair, candidates, belief, work):
     """The columns of this slot, those that are chosen greedily, whether nothing is better, and the room there was."""
     offer(w, s, run, work)
+    for e in range(w.links[run], w.links[run + 1]):
+        if work.offer[e] > 0.0 and free_next(w, s, work.youngest[e]):
+            work.offer[e] = 0.0
     columns = propose(w, s, asked, pair, candidates, belief, work)
     chosen, proven = densest_first(w, columns, room_of(w, s, run), len(asked))
     return columns, chosen, proven, room_of(w, s, run)
@@ -151,7 +162,7 @@ def _kept(margin, variance):
 
 
 class Room(NamedTuple):
-    """What routes of one slot share."""
+    """What routes share."""
 
     stored: np.ndarray  # (L,) int64, pairs of each link
     free: np.ndarray  # (L,) int64, channels that may try
@@ -160,14 +171,25 @@ class Room(NamedTuple):
 
 @njit(cache=True, error_model="numpy")
 def room_of(w, s, run):
-    """What there is in this slot."""
+    """What there will be in the next slot, if no pair is used."""
     stored, free = np.zeros(len(w.tail), dtype=np.int64), np.zeros(len(w.tail), dtype=np.int64)
+    qubits = w.memory - s.qubits
     for channel in range(w.channels[run], w.channels[run + 1]):
+        e = w.link[channel]
+        if not free_next(w, s, channel):
+            stored[e] += 1
+            continue
+        free[e] += 1
         if s.birth[channel] >= 0:
-            stored[w.link[channel]] += 1
-        else:
-            free[w.link[channel]] += 1
-    return Room(stored, free, w.memory - s.qubits)
+            qubits[w.tail[e]] += 1
+            qubits[w.head[e]] += 1
+    return Room(stored, free, qubits)
+
+
+@lean
+def free_next(w, s, channel):
+    """Whether a channel will be free in the next slot if its pair is not used: it has none, or one at its end."""
+    return s.birth[channel] < 0 or s.slot[0] + 1 - s.birth[channel] > w.law.lifetime
 
 
 @njit(cache=True, error_model="numpy")
@@ -249,10 +271,10 @@ def carry_out(w, s, run, asked, columns, chosen, idle, reserve, work, active, lo
             quality *= work.offer[e]
             work.route[i] = work.youngest[e]
         if quality >= w.need[k]:
-            use_route(w, s, run, k, work.route, length, quality, log)
+            use_route(w, s, run, k, work.route, length, log)
             taken(w, s, work.route, length, work)
     active[w.channels[run] : w.channels[run + 1]] = False
-    qubits = w.memory - s.qubits
+    qubits = room_of(w, s, run).qubits
     for j in chosen:
         if s.served[asked[columns.request[j]]] >= 0:
             continue
@@ -270,7 +292,7 @@ def _switch_on(w, s, link, qubits, reserve, active):
     if qubits[w.tail[link]] <= reserve or qubits[w.head[link]] <= reserve:
         return False
     for channel in range(w.first[link], w.first[link + 1]):
-        if s.birth[channel] < 0 and not active[channel]:
+        if free_next(w, s, channel) and not active[channel]:
             active[channel] = True
             qubits[w.tail[link]] -= 1
             qubits[w.head[link]] -= 1

@@ -71,7 +71,7 @@ def decide(w, s, run, rule, plan, chances, work, log):
     if chances.first[run + 1] > chances.first[run]:
         _preposition(w, s, run, chances, work, log)
     if rule == GREEDY:
-        _shortest_first(w, s, run, work, log)
+        shortest_first(w, s, run, work, log)
     else:
         _serve(w, s, run, rule, plan, work, log)
 
@@ -141,7 +141,7 @@ def _planned(w, request, plan, work):
 
 
 @lean
-def _shortest_first(w, s, run, work, log):
+def shortest_first(w, s, run, work, log):
     """Again and again the request whose route is worth most: its weight over the root of its links."""
     order, worth = work.order, work.worth
     size = in_order(w, s, run, order)
