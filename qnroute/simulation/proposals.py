@@ -36,6 +36,7 @@ class Belief(NamedTuple):
 
     chance: np.ndarray  # (L,) that a channel that tries makes a pair
     variance: np.ndarray  # (L,) of -ln quality of a fresh pair
+    horizon: int  # slots within which a route shall serve
 
 
 class Columns(NamedTuple):
@@ -120,7 +121,7 @@ def _chance(w, s, request, links, belief, work):
             swaps *= w.swap[node]
     if missing == 0 and held <= budget:
         return swaps * _kept(budget - held, variance), True
-    left = w.deadline[request] - slot
+    left = min(w.deadline[request] - slot, belief.horizon)
     if left <= 0:
         return 0.0, False
     spare, sure = (budget - held) / fade if fade > 0.0 else np.inf, _kept(budget - fresh, variance)
