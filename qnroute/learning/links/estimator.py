@@ -10,7 +10,6 @@ from typing import Annotated, Any, Self, get_type_hints
 import numpy as np
 import pydantic
 from annotated_types import Interval
-from pydantic import Strict
 
 from qnroute import fields
 from qnroute.errors import ProblemError, SolverError
@@ -24,7 +23,7 @@ try:
 except ImportError:
     raise SolverError('link scorers need scikit-learn: pip install "qnroute[learn]"') from None
 
-Share = Annotated[float, Strict(), Interval(ge=0, lt=1)]
+Share = Annotated[fields.NonNegative, Interval(lt=1)]
 ColumnIndex = Annotated[fields.Count, Interval(le=100_000)]
 FEWEST = 40  # rows of which some are kept from the learning of the mean
 _FEWEST_GROUPS = 4
