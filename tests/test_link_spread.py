@@ -85,7 +85,7 @@ def test_the_likeliest_variance_has_no_slope_left():
         unit = np.average(error**2, weights=weight)
         variance = np.exp(z @ b) + noise
         likelihood = np.average(0.5 * (np.log(variance / unit) + error**2 / variance), weights=weight)
-        return likelihood + 0.5 * spreads._PENALTY * (b[:2] @ b[:2])
+        return likelihood + 0.5 * spreads._PENALTY / 400 * (b[:2] @ b[:2])
 
     found = spreads._likeliest(z, error, noise, weight)
     assert np.abs(approx_fprime(found, loss, 1e-6)).max() < 1e-4
