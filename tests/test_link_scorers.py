@@ -102,7 +102,8 @@ def test_options_are_checked():
     ("given", "what"),
     [
         ({"sample_weight": np.zeros(60)}, "sample_weight: found zero for all rows"),
-        ({"noise": -np.ones(60)}, "noise: found values that are negative"),
+        ({"noise": -np.ones(60)}, r"noise: found values outside \[0, 1e\+15\]"),
+        ({"noise": np.full(60, np.nan)}, "noise: found values outside"),
         ({"noise": np.ones(59)}, r"noise: found shape \(59,\), expected \(60,\)"),
         ({"noise": "much"}, r"noise: found shape \(\)|noise: found str"),
         ({"groups": np.ones((60, 2))}, r"groups: found shape \(60, 2\)"),
@@ -117,6 +118,43 @@ def test_what_goes_with_the_rows_is_checked(given, what):
     case = links(0, 60)
     with pytest.raises(ProblemError, match=what):
         quick("graph").fit(case.x, case.y, **given)
+
+
+@pytest.mark.parametrize("name", SCORERS)
+@pytest.mark.parametrize(
+    "what", ["one row", "two rows", "all the same", "one weight", "far out", "tiny", "large", "noise", "alone"]
+)
+def test_odd_rows_are_learned_from_without_a_warning(name, what):
+    rng = np.random.default_rng(0)
+    n = {"one row": 1, "two rows": 2}.get(what, 60)
+    x, given = rng.normal(size=(n, 6)), {}
+    y = x[:, 0].copy()
+    if what == "all the same":
+        x[:], y[:] = 1.0, 0.0
+    if what == "far out":
+        x[7], y[7] = 1e12, 1e6
+    if what in ("tiny", "large"):
+        x, y = (x * 1e-200, y * 1e-200) if what == "tiny" else (x * 1e59, y * 1e14)
+    if what == "one weight":
+        given = {"sample_weight": np.arange(n) == 3}
+    if what == "noise":
+        given = {"noise": 10.0 ** rng.uniform(-12, 12, n)}
+    if what == "alone":
+        given = {"neighbours": windows(n, n + 1)}
+    mean, sd = (
+        quick(name, **{"epochs": 2} if name in ("mlp", "graph") else {}).fit(x, y, **given).predict(x, return_std=True)
+    )
+    assert np.isfinite(mean).all() and np.isfinite(sd).all()
+
+
+def test_numbers_beyond_reason_are_refused():
+    case = links(0, 60)
+    with pytest.raises(ProblemError, match=r"X: found 1e\+61, expected numbers of at most 1e\+60 either way"):
+        Linear().fit(np.where(case.x > 1, 1e61, case.x), case.y)
+    with pytest.raises(ProblemError, match="y: found"):
+        Linear().fit(case.x, case.y * 1e16)
+    with pytest.raises(ProblemError, match="X: found"):
+        Linear().fit(case.x, case.y).predict(case.x * 1e61)
 
 
 def test_scorers_by_name():

@@ -14,7 +14,16 @@ from annotated_types import Interval
 from qnroute import fields
 from qnroute.errors import ProblemError, SolverError
 from qnroute.learning.links.adjacency import Neighbours, neighbours_of
-from qnroute.learning.links.lessons import Lesson, column, merged, numbered, parted
+from qnroute.learning.links.lessons import (
+    LARGEST,
+    LARGEST_FEATURE,
+    Lesson,
+    column,
+    merged,
+    numbered,
+    parted,
+    require_bounded,
+)
 from qnroute.learning.links.spread import deviation, quantile, scores_of, spread_faults, spread_of
 
 try:
@@ -94,6 +103,8 @@ class LinkScorer(RegressorMixin, BaseEstimator, metaclass=abc.ABCMeta):
             ensure_min_features=self._columns_needed(),
         )
         n, y = len(y), y.astype(np.float64)
+        require_bounded("X", X, LARGEST_FEATURE)
+        require_bounded("y", y, LARGEST)
         weight, noise = column("sample_weight", sample_weight, n, 1.0), column("noise", noise, n, 0.0)
         group = numbered(groups, n)
         near = neighbours_of(neighbours, n) if self._near else None
@@ -200,6 +211,7 @@ class LinkScorer(RegressorMixin, BaseEstimator, metaclass=abc.ABCMeta):
     def _asked(self, X: Any, neighbours: Any) -> tuple[np.ndarray, Neighbours | None]:
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float64, order="C", ensure_all_finite="allow-nan")
+        require_bounded("X", X, LARGEST_FEATURE)
         return X, neighbours_of(neighbours, len(X)) if self._near else None
 
     def __sklearn_tags__(self) -> Any:
