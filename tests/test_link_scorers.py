@@ -275,6 +275,18 @@ def test_trees_say_what_scikit_learn_s_say():
         trees_of(grown, 6)
 
 
+def test_features_that_few_rows_have_are_left_to_themselves(monkeypatch):
+    """Bins are made of some rows alone; scikit-learn fails where none of them has the feature."""
+    monkeypatch.setattr("qnroute.learning.links.boosting._BINNED", 500)
+    case = links(8, 1200)
+    x = np.where((np.arange(1200) % 10 > 0)[:, None] & (np.arange(6) > 3), np.nan, case.x)
+    one, other = quick("gradient-boosting"), quick("gradient-boosting")
+    one.fit(x, case.y)
+    assert set(one.arrays_["feature"]) <= {-1, 0, 1, 2, 3}
+    monkeypatch.undo()
+    assert {4, 5} & set(other.fit(x, case.y).arrays_["feature"])
+
+
 def test_boosting_grows_the_trees_it_is_asked_for():
     from sklearn.ensemble import HistGradientBoostingRegressor
 
