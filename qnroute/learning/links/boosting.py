@@ -15,6 +15,9 @@ from qnroute.learning.links.estimator import LinkScorer, Share
 from qnroute.learning.links.lessons import Lesson
 from qnroute.learning.links.trees import said_by_trees, tree_faults
 
+_BINNED = 200_000  # rows of which scikit-learn makes bins
+_KNOWN = 200  # rows that must have a feature where only some rows are binned
+
 
 class Boosting(LinkScorer):
     """Gradient boosting of squared errors over histograms of the features, missing ones on the side that fits better.
@@ -67,20 +70,27 @@ class Boosting(LinkScorer):
             categorical_features=None,
             early_stopping=False,
             random_state=self.random_state,
-        ).fit(_some(lesson.x), lesson.y, sample_weight=lesson.weight)
+        ).fit(_binnable(lesson.x), lesson.y, sample_weight=lesson.weight)
         return trees_of(grown, lesson.x.shape[1])
 
     def _mean(self, X: np.ndarray, near: Neighbours | None) -> np.ndarray:
         return said_by_trees(self.arrays_, X)
 
     def _mean_faults(self) -> Iterator[str]:
-        return tree_faults(self.arrays_, self.n_features_in_)
+        faults = list(tree_faults(self.arrays_, self.n_features_in_))
+        yield from faults
+        if not faults and self.arrays_["roots"].size != self.trees + 1:
+            yield f"roots: found {self.arrays_['roots'].size - 1} trees, expected {self.trees}"
 
 
-def _some(x: np.ndarray) -> np.ndarray:
-    """The features, those that no row has as zeros: nothing splits there, and bins need a value."""
-    never = np.isnan(x).all(axis=0)
-    return np.where(never, 0.0, x) if never.any() else x
+def _binnable(x: np.ndarray) -> np.ndarray:
+    """The features, but 0 throughout in columns where (almost) all is missing: bins cannot be made of those.
+
+    Bins are made of 200,000 rows drawn at random, none of which might have a feature that few rows have.
+    """
+    fewest = 1 if len(x) <= _BINNED else _KNOWN
+    unknown = len(x) - np.isnan(x).sum(axis=0) < fewest
+    return np.where(unknown, 0.0, x) if unknown.any() else x
 
 
 def trees_of(grown: Any, d: int) -> dict[str, np.ndarray]:

@@ -5,17 +5,25 @@ from __future__ import annotations
 import abc
 import functools
 from collections.abc import Iterator
-from typing import Annotated, Any, Self, get_type_hints
+from typing import Annotated, Any, NamedTuple, Self, get_type_hints
 
 import numpy as np
 import pydantic
 from annotated_types import Interval
-from pydantic import Strict
 
 from qnroute import fields
 from qnroute.errors import ProblemError, SolverError
 from qnroute.learning.links.adjacency import Neighbours, neighbours_of
-from qnroute.learning.links.lessons import Lesson, column, merged, numbered, parted
+from qnroute.learning.links.lessons import (
+    LARGEST,
+    LARGEST_FEATURE,
+    Lesson,
+    column,
+    merged,
+    numbered,
+    parted,
+    require_bounded,
+)
 from qnroute.learning.links.spread import deviation, quantile, scores_of, spread_faults, spread_of
 
 try:
@@ -24,10 +32,21 @@ try:
 except ImportError:
     raise SolverError('link scorers need scikit-learn: pip install "qnroute[learn]"') from None
 
-Share = Annotated[float, Strict(), Interval(ge=0, lt=1)]
+Share = Annotated[fields.NonNegative, Interval(lt=1)]
 ColumnIndex = Annotated[fields.Count, Interval(le=100_000)]
-FEWEST = 40  # rows of which some are kept from the learning of the mean
+_FEWEST = 40  # rows of which some are kept from the learning of the mean
 _FEWEST_GROUPS = 4
+
+
+class _Given(NamedTuple):
+    """What `fit` was given: (n, d) features, (n,) of each other column, None where there is none."""
+
+    x: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+    noise: np.ndarray
+    group: np.ndarray | None
+    near: Neighbours | None
 
 
 class LinkScorer(RegressorMixin, BaseEstimator, metaclass=abc.ABCMeta):
@@ -84,28 +103,11 @@ class LinkScorer(RegressorMixin, BaseEstimator, metaclass=abc.ABCMeta):
             The library that trains is not installed.
         """
         _check_options(self)
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            dtype=np.float64,
-            order="C",
-            ensure_all_finite="allow-nan",
-            y_numeric=True,
-            ensure_min_features=self._columns_needed(),
-        )
-        n, y = len(y), y.astype(np.float64)
-        weight, noise = column("sample_weight", sample_weight, n, 1.0), column("noise", noise, n, 0.0)
-        group = numbered(groups, n)
-        near = neighbours_of(neighbours, n) if self._near else None
-        rows = np.flatnonzero(weight)
-        if not rows.size:
-            raise ProblemError("sample_weight: found zero for all rows, expected a weight of at least one")
+        given = self._given(X, y, sample_weight, noise, groups, neighbours)
         rng = np.random.default_rng(self.random_state)
-        taught, spread, scored = self._parts(rows, group, rng)
-        found = self._learn(_lesson(X, y, weight, group, near, taught), rng)
-        self.arrays_ = found  # what `_mean` reads
-        self._learn_spread((X, y, weight, noise), near, (spread, scored), rng)
+        taught, *kept = self._parts(np.flatnonzero(given.weight), given.group, rng)
+        self.arrays_ = self._learn(_lesson(given, taught), rng)  # what `_mean` reads
+        self._learn_spread(given, kept, rng)
         for values in self.arrays_.values():
             values.flags.writeable = False
         return self
@@ -170,37 +172,56 @@ class LinkScorer(RegressorMixin, BaseEstimator, metaclass=abc.ABCMeta):
     def _columns_needed(self) -> int:
         return 1
 
+    def _given(self, X: Any, y: Any, sample_weight: Any, noise: Any, groups: Any, neighbours: Any) -> _Given:
+        """What `fit` was given, validated."""
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            dtype=np.float64,
+            order="C",
+            ensure_all_finite="allow-nan",
+            y_numeric=True,
+            ensure_min_features=self._columns_needed(),
+        )
+        n, y = len(y), y.astype(np.float64)
+        require_bounded("X", X, LARGEST_FEATURE)
+        require_bounded("y", y, LARGEST)
+        weight, noise = column("sample_weight", sample_weight, n, 1.0), column("noise", noise, n, 0.0)
+        if not weight.any():
+            raise ProblemError("sample_weight: found zero for all rows, expected a weight of at least one")
+        near = neighbours_of(neighbours, n) if self._near else None
+        return _Given(X, y, weight, noise, numbered(groups, n), near)
+
     def _parts(
         self, rows: np.ndarray, group: np.ndarray | None, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Rows to learn the mean, the spreads and the quantile of."""
         many = rows.size if group is None else np.unique(group[rows]).size
-        if self.calibration == 0 or rows.size < FEWEST or many < _FEWEST_GROUPS:
+        if self.calibration == 0 or rows.size < _FEWEST or many < _FEWEST_GROUPS:
             return rows, rows, rows
         taught, kept = parted(rows, group, self.calibration, rng)
         if kept.size < 2:
             return rows, rows, rows
         return taught, *parted(kept, group, 0.5, rng)
 
-    def _learn_spread(
-        self,
-        columns: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
-        near: Neighbours | None,
-        parts: tuple[np.ndarray, np.ndarray],
-        rng: np.random.Generator,
-    ) -> None:
-        X, y, weight, noise = columns
-        everywhere = None if near is None else self._mean(X, near)
-        x, means = [X[rows] for rows in parts], []
-        for rows, some in zip(parts, x):
-            means.append(self._mean(some, None) if everywhere is None else everywhere[rows])
+    def _learn_spread(self, given: _Given, parts: list[np.ndarray], rng: np.random.Generator) -> None:
+        """Spreads of the first part of the rows, what intervals need of the second."""
+        x = [given.x[rows] for rows in parts]
+        if given.near is None:
+            means = [self._mean(some, None) for some in x]
+        else:
+            everywhere = self._mean(given.x, given.near)
+            means = [everywhere[rows] for rows in parts]
         spread, scored = parts
-        self.arrays_ |= spread_of(x[0], means[0], y[spread], noise[spread], weight[spread], rng)
-        self.arrays_ |= scores_of(self.arrays_, x[1], means[1], y[scored], rng)
+        known = given.y[spread], given.noise[spread], given.weight[spread]
+        self.arrays_ |= spread_of(x[0], means[0], *known, rng)
+        self.arrays_ |= scores_of(self.arrays_, x[1], means[1], given.y[scored], rng)
 
     def _asked(self, X: Any, neighbours: Any) -> tuple[np.ndarray, Neighbours | None]:
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float64, order="C", ensure_all_finite="allow-nan")
+        require_bounded("X", X, LARGEST_FEATURE)
         return X, neighbours_of(neighbours, len(X)) if self._near else None
 
     def __sklearn_tags__(self) -> Any:
@@ -232,17 +253,11 @@ def _adapters(cls: type) -> dict[str, pydantic.TypeAdapter]:
     return {name: pydantic.TypeAdapter(hint) for name, hint in hints.items() if name != "return"}
 
 
-def _lesson(
-    X: np.ndarray,
-    y: np.ndarray,
-    weight: np.ndarray,
-    group: np.ndarray | None,
-    near: Neighbours | None,
-    taught: np.ndarray,
-) -> Lesson:
+def _lesson(given: _Given, taught: np.ndarray) -> Lesson:
     """Of the rows taught alone; with neighbours all are there, but the others of no weight."""
-    if near is not None:
+    x, y, weight, group = given.x, given.y, given.weight, given.group
+    if given.near is not None:
         only = np.zeros_like(weight)
         only[taught] = weight[taught]
-        return Lesson(X, y, only, group, near)
-    return merged(Lesson(X[taught], y[taught], weight[taught], None if group is None else group[taught], None))
+        return Lesson(x, y, only, group, given.near)
+    return merged(Lesson(x[taught], y[taught], weight[taught], None if group is None else group[taught], None))

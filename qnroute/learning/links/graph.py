@@ -17,7 +17,7 @@ from qnroute.learning.links.estimator import LinkScorer, Share
 from qnroute.learning.links.lessons import Lesson
 from qnroute.learning.links.mlp import REACH, Batch, Epochs, Units
 from qnroute.learning.links.standard import standard_faults, standard_of, standardized, width
-from qnroute.learning.links.teaching import Course, first_weights, held_back, passes, target_scale, taught
+from qnroute.learning.links.teaching import HEAD, Course, first_weights, held_back, passes, target_scale, taught
 from qnroute.learning.training import require_torch
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ class GraphNetwork(LinkScorer):
         *,
         hidden: Units = 32,
         rounds: Annotated[fields.PositiveCount, Interval(le=8)] = 2,
-        learning_rate: fields.Positive = 0.003,
-        batch: Batch = 512,
+        learning_rate: fields.Positive = 0.01,
+        batch: Batch = 256,
         epochs: Epochs = 60,
         patience: Epochs = 10,
         holdout: Share = 0.1,
@@ -101,9 +101,9 @@ class GraphNetwork(LinkScorer):
 
     def _begin(self, inputs: int, near: bool, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """First weights; own and neighbours' share the variance of a round. Neighbours never seen do not count."""
-        made = {}
+        made, variances = {}, {"W0": 2.0, "W1": HEAD, "S": 1.0, "N": float(near), "b": 0.0, "c": 0.0}
         for name, shape in self._shapes(inputs).items():
-            variance = {"W": 2.0, "S": 1.0, "N": float(near)}.get(name[0], 0.0)
+            variance = variances.get(name) or variances[name[0]]
             made[name] = first_weights(rng, *shape, variance) if len(shape) == 2 else np.zeros(shape, np.float32)
         return made
 

@@ -9,6 +9,8 @@ import numpy as np
 from qnroute.errors import ProblemError
 from qnroute.learning.links.adjacency import Neighbours
 
+LARGEST = 1e15  # of what is said, of weights and of noise
+LARGEST_FEATURE = 1e60
 _SMALL = 1000  # rows among which equal ones are sought
 
 
@@ -41,9 +43,17 @@ def column(name: str, values: Any, n: int, default: float) -> np.ndarray:
         raise ProblemError(f"{name}: found {type(values).__name__}, expected ({n},) numbers") from None
     if found.shape != (n,):
         raise ProblemError(f"{name}: found shape {found.shape}, expected ({n},)")
-    if not (np.isfinite(found) & (found >= 0)).all():
-        raise ProblemError(f"{name}: found values that are negative or not finite, expected finite ones of at least 0")
+    if not ((found >= 0) & (found <= LARGEST)).all():
+        raise ProblemError(f"{name}: found values outside [0, {LARGEST:g}]")
     return found
+
+
+def require_bounded(name: str, values: np.ndarray, most: float) -> None:
+    """Refuse numbers so large that their squares or products might overflow; NaN is let through."""
+    if (np.abs(values) > most).any():
+        raise ProblemError(
+            f"{name}: found {np.nanmax(np.abs(values)):g}, expected numbers of at most {most:g} either way"
+        )
 
 
 def numbered(groups: Any, n: int) -> np.ndarray | None:

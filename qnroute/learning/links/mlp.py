@@ -15,7 +15,7 @@ from qnroute.learning.links.checking import array_faults
 from qnroute.learning.links.estimator import LinkScorer, Share
 from qnroute.learning.links.lessons import Lesson
 from qnroute.learning.links.standard import Arrays, standard_faults, standard_of, standardized, width
-from qnroute.learning.links.teaching import Course, first_weights, held_back, passes, target_scale, taught
+from qnroute.learning.links.teaching import HEAD, Course, first_weights, held_back, passes, target_scale, taught
 from qnroute.learning.training import require_torch
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Mlp(LinkScorer):
         self,
         *,
         hidden: Annotated[tuple[Units, ...], MaxLen(8)] = (64, 64),
-        learning_rate: fields.Positive = 0.003,
+        learning_rate: fields.Positive = 0.01,
         batch: Batch = 256,
         epochs: Epochs = 60,
         patience: Epochs = 10,
@@ -76,7 +76,7 @@ class Mlp(LinkScorer):
         sizes = [width(arrays), *self.hidden, 1]
         begin = {}
         for layer, (inputs, outputs) in enumerate(pairwise(sizes)):
-            begin[f"W{layer}"] = first_weights(rng, inputs, outputs)
+            begin[f"W{layer}"] = first_weights(rng, inputs, outputs, HEAD if layer == len(self.hidden) else 2.0)
             begin[f"b{layer}"] = np.zeros(outputs, np.float32)
         course = Course(self.learning_rate, passes(self.epochs, rows.size), self.patience, self.random_state)
         held = table.batches(kept, 8192)

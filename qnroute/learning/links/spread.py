@@ -15,7 +15,7 @@ _ROWS = 20_000  # of which a variance is learned
 _SCORES = 10_000  # that are kept
 _REACH = 5.0  # standardized features further out say no more
 _STEEPEST = 30.0  # of the logarithm of a variance over the mean square
-_PENALTY = 1e-3
+_PENALTY = 5.0  # on squared slopes, beside the sum of the log-likelihoods of rows: one of 0.45 is nothing strange
 _PREFIX = "spread."
 
 
@@ -97,6 +97,7 @@ def _likeliest(z: np.ndarray, error: np.ndarray, noise: np.ndarray, weight: np.n
     share = weight / weight.sum()
     unit = max(float(share @ error**2), 1e-24)
     square, noise = error**2 / unit, noise / unit
+    penalty = _PENALTY / len(error)
     begin = np.zeros(z.shape[1])
     begin[-1] = math.log(max(1.0 - float(share @ noise), 0.05))
 
@@ -107,8 +108,8 @@ def _likeliest(z: np.ndarray, error: np.ndarray, noise: np.ndarray, weight: np.n
         value = 0.5 * float(share @ (np.log(variance) + square / variance))
         slope = 0.5 * share * (1 - square / variance) / variance * own * (np.abs(score) < _STEEPEST)
         gradient = z.T @ slope
-        gradient[:-1] += _PENALTY * b[:-1]
-        return value + 0.5 * _PENALTY * float(b[:-1] @ b[:-1]), gradient
+        gradient[:-1] += penalty * b[:-1]
+        return value + 0.5 * penalty * float(b[:-1] @ b[:-1]), gradient
 
     found = minimize(loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": 300}).x
     found[-1] += math.log(unit)
