@@ -1,9 +1,9 @@
 """What a network operator sees of a simulation: telemetry per link and window, as noisy as real measurements are.
 
 Attempts, pairs made and pairs used are counted. Fidelities are estimated by parity checks, each of which gives one of
-two outcomes. A slot stands for as long as a pair that is kept may take; the pairs checked are made besides, as a part of
-the link's own calibration, in proportion to those kept: checking costs nothing here, and a link that is not used is not
-known.
+two outcomes. A slot stands for as long as a pair that is kept may take; the pairs checked are made besides, as part of
+the calibration of the link, in proportion to those kept: checking costs nothing here, and a link that is not used is
+not known.
 """
 
 from __future__ import annotations
