@@ -24,6 +24,7 @@ from qnroute.solvers.odd_sets import OddSet
 _WHOLE = 1e-6  # as near to a whole number as a column must be
 _SAME = 1e-10  # of the largest cost: a node that promises no more than this above the best is closed
 _MOST_NODES = 100
+_MOST_CUTS = 4  # for each column, kept from solve to solve; beyond, the program is slower with them than without
 
 
 class WarmProgram:
@@ -57,11 +58,18 @@ class WarmProgram:
         """
         if not (cost > 0.0).any():
             return np.zeros(len(cost))
+        self._forget()
         self._highs.changeColsCost(len(cost), self._columns, cost / np.abs(cost).max())
         found = self._cut()
         if found is None:
             found = self._branched()
         return self._packed(cost) if found is None else found
+
+    def _forget(self) -> None:
+        """Drop all cuts, once there are too many."""
+        own, rows = len(self._matrix.row_upper), self._highs.getNumRow()
+        if rows - own > _MOST_CUTS * len(self._columns):
+            self._highs.deleteRows(rows - own, np.arange(own, rows, dtype=np.int32))
 
     def _cut(self) -> np.ndarray | None:
         """Whole x, as far as cuts bring it there."""
