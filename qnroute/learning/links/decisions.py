@@ -45,9 +45,9 @@ class Instance:
         """x*(c) of the true coefficients."""
         return self.oracle.best(np.asarray(self.true, dtype=float))
 
-    def regret(self, predicted: np.ndarray) -> float:
-        """1 - worth / best worth of the decision that predicted coefficients lead to."""
-        return relative_regret(self.oracle.best(predicted).worth(self.true), self.best.worth(self.true))
+    def worth(self, predicted: np.ndarray) -> float:
+        """What the decision that predicted coefficients lead to brings under the true ones."""
+        return self.oracle.best(predicted).worth(self.true)
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,13 @@ def fitted(instances: Sequence[Instance], *, hidden: Sequence[int] = (), seed: i
     return squared_fit(features, true, hidden=hidden, seed=seed, **options)
 
 
-def mean_regret(arrays: Arrays, instances: Sequence[Instance]) -> float:
-    """The mean over instances of the regret that the map's predictions lead to."""
-    return float(np.mean([instance.regret(said(arrays, instance.features)) for instance in instances]))
+def pooled_regret(arrays: Arrays, instances: Sequence[Instance]) -> float:
+    """1 - what the map's predictions bring in all instances together / the best that could be had in them.
+
+    Together, because one instance may have next to nothing to gain.
+    """
+    brought = sum(instance.worth(said(arrays, instance.features)) for instance in instances)
+    return relative_regret(brought, sum(instance.best.worth(instance.true) for instance in instances))
 
 
 def decision_focused(
@@ -94,7 +98,7 @@ def decision_focused(
     start
         As `layers` has it: of `fitted`, or of a scorer.
     validation
-        Instances whose mean regret says which epoch to keep, and when to stop: after `patience` epochs without a new
+        Instances whose pooled regret says which epoch to keep, and when to stop: after `patience` epochs without a new
         least one.
     loss
         ``spo+`` or ``perturbed``.
@@ -115,7 +119,7 @@ def decision_focused(
     _check(loss, instances, validation, squared=squared, rate=rate, noise=noise)
     rng, gain = np.random.default_rng(seed), float(start["gain"])
     arrays, adam = start, Adam(start, rate)
-    found, kept = [mean_regret(start, validation)], Trained(start)
+    found, kept = [pooled_regret(start, validation)], Trained(start)
 
     def slope(arrays: Arrays, instance: Instance) -> np.ndarray:
         """(m,) in what is said; the gain makes it that of a loss without units."""
@@ -134,7 +138,7 @@ def decision_focused(
             along = np.concatenate([slope(arrays, instance) for instance in together]) / len(together)
             features = np.concatenate([instance.features for instance in together])
             arrays = adam.moved(arrays, gradient(arrays, features, along))
-        found.append(mean_regret(arrays, validation))
+        found.append(pooled_regret(arrays, validation))
         if found[-1] < min(found[:-1]):
             kept = Trained(arrays, epoch=epoch)
         elif epoch - kept.epoch >= patience:

@@ -15,7 +15,7 @@ from qnroute.learning.links.oracles import Decision, Oracle
 def spo_plus(oracle: Oracle, predicted: np.ndarray, true: np.ndarray, best: Decision) -> tuple[float, np.ndarray]:
     """Loss and a subgradient (m,) in the predicted coefficients.
 
-    Elmachtoub and Grigas, Management Science 68(1), 2022, definition 3 and proposition 3, for a maximum:
+    The SPO+ loss of Elmachtoub and Grigas, Management Science 68(1), 2022, turned from costs to a maximum:
 
         z*(2 c_hat - c) - (2 c_hat - c) x*(c) - constant,    2 (x*(2 c_hat - c) - x*(c))
 
@@ -34,7 +34,7 @@ def spo_plus(oracle: Oracle, predicted: np.ndarray, true: np.ndarray, best: Deci
 def perturbed(oracle: Oracle, predicted: np.ndarray, noise: np.ndarray, best: Decision) -> tuple[float, np.ndarray]:
     """Fenchel-Young loss of a perturbed maximum, and its gradient (m,), as means over samples.
 
-    Berthet et al., NeurIPS 2020, equations 2 and 6: with F(c) = E z*(c + noise),
+    Berthet et al., Learning with Differentiable Perturbed Optimizers, NeurIPS 2020: with F(c) = E z*(c + noise),
 
         F(c_hat) - c_hat x*(c) - constant,    E x*(c_hat + noise) - x*(c)
 
