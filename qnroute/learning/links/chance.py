@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 
 from qnroute.allocation import Allocation, check, route_figures
+from qnroute.costs import NOTHING
 from qnroute.errors import ProblemError, SolverError
 from qnroute.fidelity import TOLERANCE, noise, werner
 from qnroute.fields import brief
+from qnroute.learning.links.regret import only_links
 from qnroute.models.path_packing import PathPacking
 from qnroute.network import Network
 from qnroute.problem import Problem
@@ -28,7 +30,6 @@ from qnroute.routes import RouteTable, enumerate_routes
 from qnroute.settings import Settings
 from qnroute.solvers.highs import solve_matrix
 
-LEAST_P = float(np.finfo(float).tiny)  # stands for none: no method lists a route so improbable
 _LOW, _HIGH = 0.25, 1.0  # of F
 _REACH = 9.0  # standard deviations around the mean that count
 _NODES = 96  # of the quadrature
@@ -62,7 +63,7 @@ def chance_aware(network: Network, fidelity_sd: Any, floor: float) -> Network:
     """The network whose p are p * P(F >= floor), for where a link below the floor is of no use.
 
     With it, ``expected-pairs`` is the expected number of usable pairs, and `link-selection` without scores weighs
-    p * F by the chance. Links without any chance keep the smallest positive p, by which no route is ever worth using.
+    p * F by the chance. Links without any chance are left out of the network.
 
     Parameters
     ----------
@@ -77,7 +78,8 @@ def chance_aware(network: Network, fidelity_sd: Any, floor: float) -> Network:
         Standard deviations or a floor that are none.
     """
     chance = chance_of(network.fidelity, _spread(network, fidelity_sd), _floor(floor))
-    return network.replace(p=np.maximum(network.p * chance, LEAST_P))
+    some = network.p * chance > NOTHING
+    return only_links(network.replace(p=np.where(some, network.p * chance, network.p)), some)
 
 
 def noise_moments(mean: Any, sd: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -91,7 +93,7 @@ def noise_moments(mean: Any, sd: Any) -> tuple[np.ndarray, np.ndarray]:
     density /= density.sum(axis=1, keepdims=True)
     each = noise(fidelity)
     centre = (density * each).sum(axis=1)
-    return centre, (density * (each - centre[:, None]) ** 2).sum(axis=1)
+    return centre, np.where(sd > 0.0, (density * (each - centre[:, None]) ** 2).sum(axis=1), 0.0)
 
 
 def route_chance(noise_mean: Any, noise_var: Any, floor: Any) -> np.ndarray:

@@ -83,6 +83,16 @@ def relative_regret(brought: float, best: float) -> float:
     return 0.0 if brought >= 0.0 else math.inf
 
 
+def only_links(network: Network, kept: np.ndarray) -> Network:
+    """The network with the links where `kept` (m,) is true, and all nodes."""
+    if kept.all():
+        return network
+    columns = {name: getattr(network, name) for name in NODE_COLUMNS}
+    columns |= {name: getattr(network, name)[kept] for name in LINK_COLUMNS}
+    ends = network.source[kept], network.target[kept]
+    return Network.from_columns(network.node_ids, *ends, name=network.name, notes=network.notes, **columns)
+
+
 def _brought(truth: Problem, route: Route, usable: np.ndarray) -> float:
     """What one route brings."""
     figures = route_figures(truth, route)
@@ -107,10 +117,4 @@ def _usable(network: Network, floor: float | None) -> np.ndarray:
 
 def _with_usable_links(problem: Problem, floor: float | None) -> Problem:
     """The problem without the links below the floor."""
-    network, usable = problem.network, _usable(problem.network, floor)
-    if usable.all():
-        return problem
-    columns = {name: getattr(network, name) for name in NODE_COLUMNS}
-    columns |= {name: getattr(network, name)[usable] for name in LINK_COLUMNS}
-    ends = network.source[usable], network.target[usable]
-    return problem.replace(network=Network.from_columns(network.node_ids, *ends, name=network.name, **columns))
+    return problem.replace(network=only_links(problem.network, _usable(problem.network, floor)))
