@@ -151,13 +151,21 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ProblemError, match="Instance: found shapes"):
         Instance(np.zeros((2, 2)), np.zeros(2), made)
     one = Instance(np.zeros((made.n_links, 2)), np.ones(made.n_links), made)
-    for options, fault in (({"loss": "sp+"}, "loss: found 'sp"), ({"squared": -1.0}, "squared: found -1")):
+    for options, fault in (
+        ({"loss": "sp+"}, "loss: found 'sp"),
+        ({"squared": -1.0}, "squared: found -1"),
+        ({"batch": 0}, "batch: found 0"),
+    ):
         with pytest.raises(ProblemError, match=fault):
             decision_focused(fitted([one]), [one], [one], **options)
     with pytest.raises(ProblemError, match="validation: found none"):
         decision_focused(fitted([one]), [one], [])
     with pytest.raises(ProblemError, match="W0"):
         layers.depth({name: value for name, value in fitted([one]).items() if name != "W0"})
+    with pytest.raises(ProblemError, match=r"found W0 and b0 of shapes \(3, 1\) and \(1,\), after \(2,\) inputs"):
+        layers.depth({**fitted([one]), "W0": np.zeros((3, 1))})
+    with pytest.raises(ProblemError, match=r"expected \(n, K\) and \(n,\)"):
+        squared_fit(np.zeros((3, 2)), np.zeros(2))
 
 
 ORACLES = [lambda rng: selection(int(rng.integers(1000))), packed]

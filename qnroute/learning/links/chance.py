@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.special import gammainc, ndtr
 
 from qnroute.allocation import Allocation, check, route_figures
 from qnroute.costs import NOTHING
@@ -45,8 +46,6 @@ def chance_of(mean: Any, sd: Any, floor: Any) -> np.ndarray:
     floor
         At or below 1/4 every link keeps it.
     """
-    from scipy.special import ndtr
-
     mean, sd, floor = np.broadcast_arrays(*(np.asarray(x, dtype=float) for x in (mean, sd, floor)))
     floor = np.clip(floor - TOLERANCE, _LOW, _HIGH)
     scale = np.where(sd > 0.0, sd, 1.0)
@@ -106,8 +105,6 @@ def route_chance(noise_mean: Any, noise_var: Any, floor: Any) -> np.ndarray:
     floor
         On F(r) = (1 + 3 w) / 4; at or below 1/4 every route keeps it.
     """
-    from scipy.special import gammainc
-
     mean, var, floor = np.broadcast_arrays(*(np.asarray(x, dtype=float) for x in (noise_mean, noise_var, floor)))
     w = werner(floor - TOLERANCE)
     budget = np.where(w > 0.0, -np.log(np.where(w > 0.0, w, 1.0)), np.inf)

@@ -19,6 +19,7 @@ from qnroute.learning.links.layers import Adam, Arrays, gradient, said, squared_
 from qnroute.learning.links.losses import perturbed, spo_plus
 from qnroute.learning.links.oracles import Decision, Oracle
 from qnroute.learning.links.regret import relative_regret
+from qnroute.learning.series import whole
 
 LOSSES = ("spo+", "perturbed")
 
@@ -82,12 +83,12 @@ def decision_focused(
     validation: Sequence[Instance],
     *,
     loss: str = "spo+",
-    squared: float = 0.1,
+    squared: float = 1.0,
     epochs: int = 20,
     patience: int = 5,
     rate: float = 3e-3,
-    batch: int = 4,
-    noise: float = 0.5,
+    batch: int = 10,
+    noise: float = 0.3,
     samples: int = 4,
     seed: int = 0,
 ) -> Trained:
@@ -117,6 +118,8 @@ def decision_focused(
         Arguments out of range.
     """
     _check(loss, instances, validation, squared=squared, rate=rate, noise=noise)
+    for name, number in (("epochs", epochs), ("patience", patience), ("batch", batch), ("samples", samples)):
+        whole(name, number, 1)
     rng, gain = np.random.default_rng(seed), float(start["gain"])
     arrays, adam = start, Adam(start, rate)
     found, kept = [pooled_regret(start, validation)], Trained(start)
