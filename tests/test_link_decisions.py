@@ -261,8 +261,7 @@ def test_decision_losses_lower_the_regret_of_a_misspecified_line(loss):
     found = decision_focused(start, learned, kept, **options)
     assert found.regret[0] == pytest.approx(pooled_regret(start, kept))
     assert found.regret[found.epoch] == min(found.regret) == pooled_regret(found.arrays, kept)
-    print(loss, pooled_regret(start, held), pooled_regret(found.arrays, held), found.regret)
-    assert pooled_regret(found.arrays, held) < 0.8 * pooled_regret(start, held)
+    assert pooled_regret(found.arrays, held) < 0.1 * pooled_regret(start, held)
     again = decision_focused(start, learned, kept, **options)
     assert again.regret == found.regret and np.array_equal(again.arrays["W0"], found.arrays["W0"])
 
