@@ -24,7 +24,7 @@ from qnroute.learning.series import whole
 LOSSES = ("spo+", "perturbed")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Instance:
     """One problem to decide: `features` (m, K) of its links, their `true` coefficients (m,), who decides."""
 
@@ -51,7 +51,7 @@ class Instance:
         return self.oracle.best(predicted).worth(self.true)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trained:
     """Arrays of least validation regret, that `regret` of every epoch (the first is that begun with), and its epoch."""
 
@@ -105,7 +105,7 @@ def decision_focused(
         ``spo+`` or ``perturbed``.
     squared
         Weight of the mean squared error beside the decision loss per link, both in units of `gain`. With 0 the map
-        goes furthest: to decisions that a misspecified one could not find, and after chance where nothing is wrong.
+        goes furthest: to decisions that a misspecified one could not find, and chases chance where nothing is wrong.
     rate, batch
         Of Adam, and instances per step.
     noise, samples
