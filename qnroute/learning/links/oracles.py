@@ -4,9 +4,9 @@ An oracle answers argmax of c x + constant(x) over the feasible decisions of one
 Losses that are made from decisions (`qnroute.learning.links.losses`) ask for nothing else.
 
 `SelectionOracle` and `PackingOracle` keep a program whose costs alone change (`qnroute.learning.links.warm`).
-`RoutingOracle` generates columns, so it knows every route, but c beyond 0 is no logarithm of a probability, and on
-networks of some 20 nodes it takes 10 to 20 times as long (at 60 nodes as long). For training, `PackingOracle` is the
-one to take: it is faster, and what is proven of the losses holds for it without reserve.
+`RoutingOracle` generates columns, so it knows every route, but c beyond 0 is no logarithm of a probability. For
+training, `PackingOracle` is the one to take: what is proven of the losses holds for it without reserve, and on networks
+of some 20 nodes it is ten times as fast. From some 60 nodes on the other one is the faster.
 """
 
 from __future__ import annotations
