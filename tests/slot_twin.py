@@ -447,7 +447,7 @@ def drifting_case(seed):
 
 
 def restless(twin, rng):
-    """Beliefs and active channels at random, now and then: what to say to `believe` and to `activate`, None if nothing."""
+    """Now and then beliefs and active channels at random, to be said to `believe` and `activate`; None if nothing."""
     believed = active = None
     if rng.random() < 0.2:
         believed = [rng.choice((None, None, rng.uniform(0.3, 1.0), 1.0)) for _ in twin.links]

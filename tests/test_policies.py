@@ -9,7 +9,7 @@ import policy_twins
 import pytest
 import slot_twin as twin
 from policy_twins import best_value, value
-from slot_twin import Twin, random_case
+from slot_twin import Twin, drifting_case, random_case
 from test_engine import SLOTS, conserved, rows, same
 from trial_cases import DAY, PAST, alike, case_of, history_of, played, scenario_of, text
 
@@ -100,24 +100,42 @@ def taken(plain, events):
     for row in events:
         if row[1] == twin.USED:
             route.append(row[2])
-        elif row[1] in (twin.SERVED, twin.SWAP_FAILED):
+        elif row[1] in (twin.SERVED, twin.SWAP_FAILED, twin.BELOW_FLOOR):
             total += value(plain, row[2], route)
             route = []
     return total
 
 
 def test_exact_reaches_what_trying_everything_reaches():
+    ways, reactive_worse = exact_against_everything(range(150), drifting=False)
+    assert ways["simple"] > 500 and ways["solved"] > 50 and reactive_worse > 5, (ways, reactive_worse)
+
+
+def test_exact_reaches_it_by_what_is_believed():
+    ways, _ = exact_against_everything(range(150, 190), drifting=True)
+    assert ways["simple"] > 100 and ways["solved"] > 10, ways
+
+
+def exact_against_everything(seeds, *, drifting):
+    """How often it needed its solver or not, and how often serving reactively would have been worse."""
     ways, reactive_worse = {"simple": 0, "solved": 0}, 0
-    for seed in range(150):
-        case = small_case(seed)
+    for seed in seeds:
+        case, rng = small_case(seed), random.Random(seed)
         if case is None:
             continue
+        if drifting:
+            case["true_fidelity"] = [[rng.uniform(0.7, 1.0) for _ in case["links"]]]
         drawn, exact = case_of(case), policy("exact")
         simulator = Simulator([drawn.run], scenario_of(case).physics, held=case["held"], logged=True)
         exact.start(simulator, [drawn])
+        believed = list(case["fidelity"])
         for _ in range(40):
+            if drifting:
+                believed = [rng.uniform(0.7, 1.0) for _ in believed]
+                simulator.believe(believed)
             simulator.begin()
             plain = Twin(**case)
+            plain.believed = believed
             plain.slot, plain.queue = simulator.slot, simulator.waiting().tolist()
             plain.stored = {channel: born for channel, born in enumerate(simulator.state.birth.tolist()) if born >= 0}
             before, told = (exact.simple, exact.solved), int(simulator.log.length[0])
@@ -136,7 +154,7 @@ def test_exact_reaches_what_trying_everything_reaches():
                 reactive_worse += reached > others + 1e-9
             simulator.finish()
         conserved(simulator)
-    assert ways["simple"] > 500 and ways["solved"] > 50 and reactive_worse > 5, (ways, reactive_worse)
+    return ways, reactive_worse
 
 
 def test_exact_serves_over_pairs_that_are_all_but_spent():
@@ -165,6 +183,46 @@ def test_keeps_every_rule_and_repeats_itself(name):
         simulator = played(policy(name), random_case(seed))
         conserved(simulator)
         assert text(simulator) == text(played(policy(name), random_case(seed)))
+
+
+@pytest.mark.parametrize(("name", "plain"), [("shortest-path", twin.shortest_path), ("greedy", policy_twins.greedy)])
+def test_fixed_rules_are_their_twins_where_fidelity_drifts(name, plain):
+    below = 0
+    for seed in range(40):
+        alone = Twin(**drifting_case(seed))
+        twin.run(alone, plain, SLOTS)
+        same(rows(played(policy(name), drifting_case(seed))), alone.events)
+        below += sum(row[1] == twin.BELOW_FLOOR for row in alone.events)
+    assert below > 5
+
+
+class Convinced:
+    """A policy told at the start what to believe of all links."""
+
+    def __init__(self, inner, fidelity):
+        self.act, self._inner, self._fidelity = inner.act, inner, fidelity
+
+    def start(self, simulator, cases):
+        self._inner.start(simulator, cases)
+        simulator.believe(np.full(len(simulator.state.believed), self._fidelity))
+
+
+@pytest.mark.parametrize("name", PREDICTED)
+def test_judges_by_what_is_believed_where_fidelity_drifts(name):
+    """Who believes links to be all but noise never tries a floor; who believes them perfect finds out."""
+    served, below = [0, 0], [0, 0]
+    for seed in range(3 if name == "exact" else 8):
+        case = drifting_case(seed) | {"model": "werner", "min_fidelity": 0.5}
+        case["demand"] = [(*request[:4], 0.8, request[5]) for request in case["demand"]]
+        for i, fidelity in enumerate((0.2500001, 1.0)):
+            simulator = played(Convinced(policy(name), fidelity), case)
+            conserved(simulator)
+            found = simulator.events()
+            served[i] += int((found["event"] == twin.USED).sum())
+            below[i] += int((found["event"] == twin.BELOW_FLOOR).sum())
+            kept = found["fidelity"][np.isin(found["event"], (twin.SERVED, twin.SERVED_HELD))]
+            assert (kept >= 0.8 - 1e-8).all()
+    assert served[0] == below[0] == 0 and served[1] > 0 and below[1] > 0
 
 
 class SlotBySlot:
