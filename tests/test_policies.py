@@ -225,6 +225,16 @@ def test_judges_by_what_is_believed_where_fidelity_drifts(name):
     assert served[0] == below[0] == 0 and served[1] > 0 and below[1] > 0
 
 
+@pytest.mark.parametrize("name", PREDICTED)
+def test_no_policy_sees_what_is_true_of_links(name):
+    """Where nothing depends on the truth, what it is changes no decision."""
+    for seed in range(2 if name == "exact" else 10):
+        case = random_case(seed) | {"min_fidelity": 0.0}
+        case["demand"] = [(*request[:4], 0.0, request[5]) for request in case["demand"]]
+        found = [rows(played(policy(name), each)) for each in (case, drifting_case(seed) | case)]
+        assert [row[:5] for row in found[0]] == [row[:5] for row in found[1]]
+
+
 class SlotBySlot:
     """A policy without its `advance`."""
 
