@@ -26,9 +26,9 @@ WORKLOADS_HERE = (
 )
 DYNAMICS_HERE = (
     Drift(sd=0.3, fidelity_sd=0.2, shared=0.5),
-    Jumps(every=30, fidelity_sd=0.5, start="nominal"),
     Diurnal(amplitude=0.2),
     Outages(share=0.5, node_share=0.2),
+    Jumps(every=30, fidelity_sd=0.5, start="nominal"),
 )
 
 
