@@ -7,8 +7,9 @@ import random
 import numpy as np
 import pytest
 import slot_twin as twin
+from drifting import drifting_case
 from scipy.optimize import linprog
-from slot_twin import GENERATE, SWAP, Twin, drifting_case, luck, random_case
+from slot_twin import GENERATE, SWAP, Twin, luck, random_case
 from test_engine import physics_of, run_of, simulator_of
 
 from qnroute.settings import Settings

@@ -6,7 +6,8 @@ import random
 import numpy as np
 import pytest
 import slot_twin as twin
-from slot_twin import Refused, Twin, drifting_case, random_case
+from drifting import drifting_case, restless
+from slot_twin import Refused, Twin, random_case
 
 from qnroute.fields import UNLIMITED
 from qnroute.network import Network
@@ -69,7 +70,7 @@ def conserved(simulator, run=0):
 
 def say(plain, real, rng):
     """The same beliefs and active channels for the twin and for the engine."""
-    believed, active = twin.restless(plain, rng)
+    believed, active = restless(plain, rng)
     if believed is not None:
         plain.believe(believed)
         real.believe(np.array(believed, dtype=float))
@@ -78,18 +79,18 @@ def say(plain, real, rng):
         real.activate(np.array(active))
 
 
-def wander(case, *, restless=False):
+def wander(case, *, saying=False):
     """Random decisions, many of them wrong, taken by both; what one refuses the other must refuse."""
     rng, plain, real = random.Random(case["seed"]), Twin(**case), simulator_of(case)
     refused = 0
     for _ in range(SLOTS):
-        if restless:
+        if saying:
             say(plain, real, rng)
         plain.begin()
         real.begin()
         assert real.waiting().tolist() == plain.queue
         for _ in range(rng.randint(0, 6)):
-            if restless:
+            if saying:
                 say(plain, real, rng)
             one, other = some_decision(plain, real, rng)
             outcome = outcome_of(one, Refused)
@@ -142,7 +143,7 @@ def test_agrees_with_the_twin_whatever_is_decided():
 
 
 def test_agrees_with_the_twin_where_links_are_not_what_they_are_believed_to_be():
-    found = [wander(drifting_case(seed), restless=True) for seed in range(130)]
+    found = [wander(drifting_case(seed), saying=True) for seed in range(130)]
     refused, below = np.sum(found, axis=0)
     assert refused > 400 and below > 100
     assert sum(wander(drifting_case(seed))[1] for seed in range(130, 150)) > 10
@@ -152,7 +153,7 @@ def test_agrees_with_the_twin_where_links_are_not_what_they_are_believed_to_be()
 def test_agrees_with_the_twin_on_thousands_of_scenarios():
     for seed in range(400, 4000):
         wander(random_case(seed))
-        wander(drifting_case(seed), restless=True)
+        wander(drifting_case(seed), saying=True)
 
 
 def test_runs_side_by_side_are_the_runs_alone():

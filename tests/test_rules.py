@@ -5,7 +5,8 @@ import random
 import numpy as np
 import pytest
 import slot_twin as twin
-from slot_twin import Twin, drifting_case, random_case
+from drifting import drifting_case
+from slot_twin import Twin, random_case
 from test_engine import SLOTS, conserved, physics_of, rows, same, say, simulator_of
 
 from qnroute.simulation import rules

@@ -9,7 +9,8 @@ from collections import Counter
 import numpy as np
 import pytest
 import slot_twin as twin
-from slot_twin import drifting_case, random_case
+from drifting import drifting_case
+from slot_twin import random_case
 from test_engine import SLOTS, rows
 from trial_cases import PAST, case_of, history_of, played, text
 
