@@ -14,7 +14,7 @@ import numpy as np
 
 from qnroute.simulation.events import with_room
 from qnroute.simulation.knowledge import Knowledge, Outlook
-from qnroute.simulation.plans import likely_routes
+from qnroute.simulation.plans import freshly_stored, routes_between
 from qnroute.simulation.proposals import Belief, Candidates, Columns, Room, at_once, carry_out, weighed
 from qnroute.simulation.scenario import Case
 from qnroute.simulation.search import workspace_of
@@ -149,7 +149,7 @@ class _Routes:
     def renew(self, p: np.ndarray) -> None:
         """Forget all; from now on links have this chance in a slot."""
         likely = -np.expm1(_PATIENCE * np.log1p(-np.clip(p, 1e-6, 1.0 - 1e-9)))
-        self._known = self._network.replace(p=likely)
+        self._known = freshly_stored(self._network.replace(p=likely), self._physics)
         self._empty()
 
     def _empty(self) -> None:
@@ -169,7 +169,7 @@ class _Routes:
         return self._table, np.array([self._place[key] for key in keys], dtype=np.int64)
 
     def _add(self, low: np.ndarray, high: np.ndarray) -> None:
-        table = likely_routes(self._known, self._physics, low, high, 0.0, self._count)
+        table = routes_between(self._known, self._physics, low, high, 0.0, self._count)
         counts = np.bincount(table.request, minlength=len(low))
         self._first += (self._first[-1] + np.cumsum(counts)).tolist()
         self._indptr += (self._indptr[-1] + np.cumsum(table.hops)).tolist()
