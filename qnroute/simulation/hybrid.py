@@ -9,6 +9,8 @@ Links that keep failing are taken for down, and routes avoid them until a try su
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
@@ -67,6 +69,11 @@ class Hybrid:
         self._belief = Belief(np.zeros(links), np.zeros(links), self._horizon)
         self._active = np.ones(channels, dtype=bool)
         self.loops = [_Loop(self, simulator, run, case) for run, case in enumerate(cases)]
+
+    @property
+    def notes(self) -> tuple[dict[str, Any], ...]:
+        """What the loop of the first run found and did, window by window."""
+        return tuple(asdict(note) for note in getattr(self.loops[0].knowledge, "notes", ()))
 
     def act(self, simulator: Simulator) -> None:
         """Decide in the present slot."""
