@@ -45,6 +45,8 @@ class Hybrid:
         Qubits that every node keeps free of links which no route needs.
     probe
         Slots without a try after which an idle link comes first.
+    horizon
+        Slots within which a route shall serve, in what it is worth.
     """
 
     def __init__(
@@ -53,10 +55,10 @@ class Hybrid:
         *,
         window: int = 50,
         candidates: int = 6,
-        decide: str = "exact",
-        reserve: int = 2,
+        decide: str = "greedy",
+        reserve: int = 0,
         probe: int = 50,
-        horizon: int = 100,
+        horizon: int = 4,
     ):
         self._knowledge, self._window, self._candidates = knowledge, window, candidates
         self._exact, self._reserve, self._probe = decide == "exact", reserve, probe

@@ -181,8 +181,12 @@ class Learned:
         self.notes.append(Note(simulator.slot + 1, how_far, alarm, due, down))
         self._outlook = self._predicted()
 
+    def telemetry(self, simulator: Simulator) -> Telemetry:
+        """What was seen in the windows that have ended."""
+        return self._monitor.telemetry(simulator)
+
     def _trained(self, simulator: Simulator) -> LinkModel:
-        tables = [*self._base, self._monitor.telemetry(simulator)]
+        tables = [*self._base, self.telemetry(simulator)]
         return LinkModel(self._kind, self._options).fit(tables, targets=("p", "fidelity"))
 
     def _predicted(self) -> Outlook:
