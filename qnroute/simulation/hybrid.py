@@ -59,16 +59,17 @@ class Hybrid:
         reserve: int = 0,
         probe: int = 50,
         horizon: int = 4,
+        power: float = 1.0,
     ):
         self._knowledge, self._window, self._candidates = knowledge, window, candidates
         self._exact, self._reserve, self._probe = decide == "exact", reserve, probe
-        self._horizon = horizon
+        self._horizon, self._power = horizon, power
 
     def start(self, simulator: Simulator, cases: Sequence[Case]) -> None:
         """Make a loop for each run."""
         self._work = workspace_of(simulator.world)
         links, channels = len(simulator.world.tail), len(simulator.world.link)
-        self._belief = Belief(np.zeros(links), np.zeros(links), self._horizon)
+        self._belief = Belief(np.zeros(links), np.zeros(links), self._horizon, self._power)
         self._active = np.ones(channels, dtype=bool)
         self.loops = [_Loop(self, simulator, run, case) for run, case in enumerate(cases)]
 
@@ -140,7 +141,7 @@ class _Loop:
         for j in chosen:
             links = columns.links[columns.indptr[j] : columns.indptr[j + 1]] - self._links.start
             self._asked_for[links] += 1.0
-        carry_out(w, s, run, asked, columns, chosen, self._idle, policy._reserve, policy._work, policy._active,
+        carry_out(w, s, run, asked, columns, chosen, self._idle, policy._reserve, policy._belief, policy._work, policy._active,
                   simulator.log)  # fmt: skip
         simulator.activate(policy._active[self._channels], run)
 
