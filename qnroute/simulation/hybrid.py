@@ -59,17 +59,16 @@ class Hybrid:
         reserve: int = 0,
         probe: int = 50,
         horizon: int = 4,
-        power: float = 1.0,
     ):
         self._knowledge, self._window, self._candidates = knowledge, window, candidates
         self._exact, self._reserve, self._probe = decide == "exact", reserve, probe
-        self._horizon, self._power = horizon, power
+        self._horizon = horizon
 
     def start(self, simulator: Simulator, cases: Sequence[Case]) -> None:
         """Make a loop for each run."""
         self._work = workspace_of(simulator.world)
         links, channels = len(simulator.world.tail), len(simulator.world.link)
-        self._belief = Belief(np.zeros(links), np.zeros(links), self._horizon, self._power)
+        self._belief = Belief(np.zeros(links), np.zeros(links), self._horizon)
         self._active = np.ones(channels, dtype=bool)
         self.loops = [_Loop(self, simulator, run, case) for run, case in enumerate(cases)]
 

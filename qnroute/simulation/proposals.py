@@ -21,6 +21,7 @@ from qnroute.simulation.slot import use_route
 
 _LEAST = 1e-6  # chance below which a route is not proposed
 _SLACK = 1e-9  # in sums of noise
+_LEAST_SHARE = 1e-3  # of a qubit that a channel that tries is likely to need
 
 
 class Candidates(NamedTuple):
@@ -37,7 +38,6 @@ class Belief(NamedTuple):
     chance: np.ndarray  # (L,) that a channel that tries makes a pair
     variance: np.ndarray  # (L,) of -ln quality of a fresh pair
     horizon: int  # slots within which a route shall serve
-    power: float
 
 
 class Columns(NamedTuple):
@@ -259,7 +259,8 @@ def carry_out(w, s, run, asked, columns, chosen, idle, reserve, belief, work, ac
     idle
         Links in the order in which those that no route needs may try.
     reserve
-        Qubits that these leave free at every node.
+        Qubits that these leave free at every node. A try that fails needs none, so a channel counts as much as it is
+        likely to make a pair.
     active : (C,) bool
         Filled in for the channels of the run.
     """
@@ -284,7 +285,7 @@ def carry_out(w, s, run, asked, columns, chosen, idle, reserve, belief, work, ac
             if not columns.stored[at]:
                 _switch_on(w, s, columns.links[at], qubits, 1.0, 1.0, active)
     for e in idle:
-        share = max(belief.chance[e] ** belief.power, 1e-3)
+        share = max(belief.chance[e], _LEAST_SHARE)
         while _switch_on(w, s, e, qubits, share, reserve + share, active):
             pass
 
