@@ -1,9 +1,9 @@
 """Paper A's experiment (A7, A8): routing on networks whose links drift, by what is calibrated, learned and true.
 
-Neither the network nor the workload behind the printed figures is printed. Ours: links were calibrated long ago and drift,
-so that p and F are off by now and go on changing; nodes have fewer memories than links, and pairs last three slots. What predicts links is
-trained on telemetry of other networks, of two topologies and other seeds; which kind is best is decided on networks of
-its own, before the ones that are reported.
+Neither the network nor the workload behind the printed figures is printed. Ours: links were calibrated long ago, so
+that p and F are off by now, and go on drifting; nodes have fewer memories than links, and pairs last three slots. What
+predicts links is trained on telemetry of other networks, of two topologies and other seeds; which kind is best is
+decided on networks of its own, before the ones that are reported.
 """
 
 from __future__ import annotations

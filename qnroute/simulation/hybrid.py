@@ -140,8 +140,10 @@ class _Loop:
         for j in chosen:
             links = columns.links[columns.indptr[j] : columns.indptr[j + 1]] - self._links.start
             self._asked_for[links] += 1.0
-        carry_out(w, s, run, asked, columns, chosen, self._idle, policy._reserve, policy._belief, policy._work, policy._active,
-                  simulator.log)  # fmt: skip
+        carry_out(
+            w, s, run, asked, columns, chosen, self._idle, policy._reserve, policy._belief, policy._work,
+            policy._active, simulator.log,
+        )  # fmt: skip
         simulator.activate(policy._active[self._channels], run)
 
 

@@ -13,13 +13,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from qnroute.learning.links.telemetry import Telemetry
-from qnroute.simulation.parameters import generator
+from qnroute.simulation.parameters import CHECKS, generator
 from qnroute.simulation.policy import Policy, play
 from qnroute.simulation.scenario import Case, Scenario
 from qnroute.simulation.simulator import Simulator
 from qnroute.simulation.world import Run
-
-_STREAM = 4  # of randomness, beside those of parameters.py
 
 
 class Monitor:
@@ -47,7 +45,7 @@ class Monitor:
         if excused is not None:
             attempts, made = attempts - excused[0], made - excused[1]
         run, slots = simulator.runs[self._run], max(simulator.slot - self._start, 1)
-        rng = generator([run.seed, len(self._rows)], _STREAM)
+        rng = generator([run.seed % 2**53, len(self._rows)], CHECKS)
         samples = rng.poisson(self._checks * made)
         true = np.clip(mean_fidelity(run, self._start, simulator.slot), 0.0, 1.0)
         even = rng.binomial(samples, (2.0 * true + 1.0) / 3.0)
