@@ -38,6 +38,9 @@ def plot_assessments(rows: Sequence[Assessment]) -> Axes:
         some = [row for row in rows if row.target == target]
         plot_errors(some, axes[0, place])
         plot_calibration(some, axes[1, place])
+    figure.legend(
+        *axes[1, 0].get_legend_handles_labels(), loc="outside lower center", ncols=kinds, fontsize=7, frameon=False
+    )
     figure.suptitle(
         "light: error of what is seen, with its 95 % interval; dark: less what sampling explains", x=0.005, ha="left",
         fontsize=9, color=INK,
@@ -79,5 +82,4 @@ def plot_calibration(rows: Sequence[Assessment], ax: Axes | None = None) -> Axes
     ax.set_ylim(0, 1.01)
     ax.set_xlabel(f"{rows[0].target}: level of the interval", fontsize=8)
     ax.set_ylabel("share of what was seen within", fontsize=8)
-    ax.legend(fontsize=6.5, frameon=False, loc="upper left")
     return quiet(ax)
