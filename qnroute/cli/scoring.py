@@ -196,15 +196,16 @@ def _loaded(paths: Sequence[str]) -> list[Telemetry]:
 
 
 def _chosen(tables: Sequence[Telemetry], name: str | None) -> Telemetry:
+    """The network asked for, or the only one."""
     from qnroute.errors import ProblemError
-    from qnroute.fields import chosen
+    from qnroute.fields import brief, brief_name
 
-    if name is not None:
-        return chosen("--network", name, {table.name: table for table in tables})
-    if len(tables) > 1:
-        names = ", ".join(table.name or "''" for table in tables[:5]) + (", ..." if len(tables) > 5 else "")
-        raise ProblemError(f"--network: missing, but the telemetry has {len(tables)} networks: {names}")
-    return tables[0]
+    found = [table for table in tables if name in (None, table.name)]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(brief_name(table.name) for table in tables[:5]) + (", ..." if len(tables) > 5 else "")
+    asked = "missing" if name is None else f"found {brief(name)}"
+    raise ProblemError(f"--network: {asked}, expected one of the {len(tables)} networks of the telemetry: {names}")
 
 
 def _require_predictable(level: float, out: str | None, problem: str | None, way: str | None, save: str | None) -> None:

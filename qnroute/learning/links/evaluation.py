@@ -88,15 +88,27 @@ class Evaluation:
     stopped: bool = False
 
 
-class _Lot(NamedTuple):
-    """Rows of one target: all links in all windows held out, of which `some` showed what was realised."""
+class _Held(NamedTuple):
+    """All links in all windows held out, as forecasts are made of them."""
 
     X: np.ndarray  # (n, len(FEATURES))
     near: sparse.csr_array  # (n, n)
+    window: np.ndarray  # (n,)
+    parts: list[tuple[Telemetry, int]]  # networks, and the first window of each
+
+
+class _Lot(NamedTuple):
+    """The rows held out that showed what was realised of a target."""
+
+    held: _Held
     some: np.ndarray  # (r,) places in the rows
     y: np.ndarray  # (r,)
     noise: np.ndarray  # (r,)
-    window: np.ndarray  # (r,)
+
+    @property
+    def window(self) -> np.ndarray:
+        """(r,) numbers of windows through all networks."""
+        return self.held.window[self.some]
 
 
 def evaluate_models(
@@ -133,7 +145,8 @@ def evaluate_models(
     asked = list(KINDS) if kinds is None else list(dict.fromkeys(kinds))
     for kind in asked:
         chosen("model", kind, KINDS)
-    learned, held = _parted(list(tables), list(test), split)
+    learned, parts = _parted(list(tables), list(test), split)
+    held = _rows(parts)
     lots = {target: _lot(held, target) for target in TARGETS}
     found: dict[str, tuple[LinkModel, float]] = {}
     remarks, stop = [], interrupted or threading.Event()
@@ -182,24 +195,24 @@ def _too_few(table: Telemetry, least: int, what: str) -> str:
     return f"{called}: found {table.n_windows} windows, expected at least {least} {what}"
 
 
-def _lot(held: Sequence[tuple[Telemetry, int]], target: str) -> _Lot | None:
-    """All that is to be forecast of a target; None where nothing was seen of it."""
-    X, near, y, noise, window, before = [], [], [], [], [], 0
-    for table, start in held:
+def _rows(parts: list[tuple[Telemetry, int]]) -> _Held:
+    """What is known of all links before each window held out."""
+    X, near, window, before = [], [], [], 0
+    for table, start in parts:
         count = table.n_windows - start
         X.append(features(table)[start - 1 : -1].reshape(count * table.n_links, -1))
         near.append(sparse.kron(sparse.eye_array(count), table.neighbours(), format="csr"))
-        seen, luck = outcomes(table, target)
-        y.append(seen[start:].ravel())
-        noise.append(luck[start:].ravel())
         window.append(np.repeat(np.arange(count) + before, table.n_links))
         before += count
-    value = np.concatenate(y)
-    some = np.flatnonzero(~np.isnan(value))
-    if not len(some):
-        return None
-    columns = (np.concatenate(parts)[some] for parts in (y, noise, window))
-    return _Lot(np.concatenate(X), sparse.block_diag(near, format="csr"), some, *columns)
+    return _Held(np.concatenate(X), sparse.block_diag(near, format="csr"), np.concatenate(window), parts)
+
+
+def _lot(held: _Held, target: str) -> _Lot | None:
+    """All that is to be forecast of a target; None where nothing was seen of it."""
+    columns = [tuple(part[start:].ravel() for part in outcomes(table, target)) for table, start in held.parts]
+    y, noise = (np.concatenate(parts) for parts in zip(*columns))
+    some = np.flatnonzero(~np.isnan(y))
+    return _Lot(held, some, y[some], noise[some]) if len(some) else None
 
 
 def _assessed(target: str, lot: _Lot, found: Mapping[str, tuple[LinkModel, float]]) -> Iterator[Assessment]:
@@ -231,15 +244,16 @@ def _assessed(target: str, lot: _Lot, found: Mapping[str, tuple[LinkModel, float
 def _measured(target: str, kind: str, lot: _Lot, model: LinkModel, seconds: float) -> tuple[Assessment, np.ndarray]:
     """One kind's row before it is compared, and (r,) its squared errors."""
     scorer = model.scorers_[target]
-    said = scorer.predict(lot.X, neighbours=lot.near)[lot.some]
-    off = np.abs(lot.y - said)
-    spread = deviation(scorer.arrays_, lot.X[lot.some], said, "seen")  # of which `interval` is made
-    reach = {level: spread * quantile(scorer.arrays_, level) for level in LEVELS}
-    low, high = (np.clip(said + side * reach[LEVEL], LEAST[target], 1.0) for side in (-1, 1))
+    said = scorer.predict(lot.held.X, neighbours=lot.held.near)[lot.some]
+    spread = deviation(scorer.arrays_, lot.held.X[lot.some], said, "seen")  # of which `interval` is made
+    within, width = {}, {}
+    for level in LEVELS:
+        reach = spread * quantile(scorer.arrays_, level)
+        low, high = (np.clip(said + side * reach, LEAST[target], 1.0) for side in (-1, 1))
+        within[level], width[level] = (low <= lot.y) & (lot.y <= high), high - low
     error = lot.y - np.clip(said, 0.0, 1.0)
     square = error**2
     whole = mean_over_windows(square, lot.window)
-    coverages = tuple(float((off <= reach[level]).mean()) for level in LEVELS)
     row = Assessment(
         target=target,
         kind=kind,
@@ -248,8 +262,8 @@ def _measured(target: str, kind: str, lot: _Lot, model: LinkModel, seconds: floa
         rmse_high=None if whole.high is None else math.sqrt(whole.high),
         behind=math.sqrt(max(whole.mean - float(lot.noise.mean()), 0.0)),
         mae=float(np.abs(error).mean()),
-        coverage=coverages[LEVELS.index(LEVEL)],
-        width=float((high - low).mean()),
+        coverage=float(within[LEVEL].mean()),
+        width=float(width[LEVEL].mean()),
         difference=None,
         difference_low=None,
         difference_high=None,
@@ -259,6 +273,6 @@ def _measured(target: str, kind: str, lot: _Lot, model: LinkModel, seconds: floa
         rows=len(lot.y),
         windows=len(np.unique(lot.window)),
         fit_s=seconds,
-        coverages=coverages,
+        coverages=tuple(float(within[level].mean()) for level in LEVELS),
     )
     return row, square
