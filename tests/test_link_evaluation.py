@@ -136,6 +136,14 @@ def test_links_that_wander_far_are_worse_than_last_seen_by_their_calibration():
     assert rows["nominal"].verdict == "worse" and rows["nominal"].difference > 0
 
 
+def test_nominal_is_left_out_where_nothing_was_calibrated(tables):
+    nothing = np.full(tables[0].attempts.shape, np.nan)
+    found = evaluate_models([dataclasses.replace(tables[0], nominal_p=nothing)], kinds=["empirical"])
+    kinds = {target: [row.kind for row in found.rows if row.target == target] for target in made.TARGETS}
+    assert kinds["p"] == kinds["quality"] == ["empirical", "last-value"] and "nominal" in kinds["fidelity"]
+    assert [remark.split(":")[0] for remark in found.remarks] == ["quality", "p"]
+
+
 def test_other_networks_to_test_on(tables):
     other = wandering(windows=12, links=6, seed=9, name="other")[0]
     rows = evaluate_models(tables, test=[other], kinds=["nominal"]).rows

@@ -157,6 +157,7 @@ BAD = [
     ("score fit - - --out m2.safetensors", "standard input: named more than once"),
     ("score fit one.csv --model oracle --out m2.safetensors", "model: found 'oracle', expected one of nominal"),
     ("score fit one.csv --seed -1 --out m2.safetensors", "--seed"),
+    ("score fit one.csv --seed 99999999999999999999 --out m2.safetensors", "--seed"),
     ("score fit one.csv --seed 1.5 --out m2.safetensors", "--seed"),
     ("score fit one.csv --option trees --out m2.safetensors", "KEY=VALUE"),
     ("score fit one.csv --option colour=1 --out m2.safetensors", "option colour: unknown to gradient-boosting"),

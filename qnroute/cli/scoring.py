@@ -24,7 +24,7 @@ app = typer.Typer(
     "with the columns source, target, window, and attempts with successes or fidelity; docs/scores.md says the rest.",
     rich_markup_mode=None,
 )
-Seed = Annotated[int, typer.Option(min=0, help="Same seed and telemetry, same model.", metavar="N")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Same seed and telemetry, same model.", metavar="N")]
 Tables = Annotated[list[str], typer.Argument(metavar="TELEMETRY...", help="CSV files, .csv or .csv.gz; - for one.")]
 
 
