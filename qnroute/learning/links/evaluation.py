@@ -148,34 +148,35 @@ def evaluate_models(
     learned, parts = _parted(list(tables), list(test), split)
     held = _rows(parts)
     lots = {target: _lot(held, target) for target in TARGETS}
-    found: dict[str, tuple[LinkModel, float]] = {}
-    remarks, stop = [], interrupted or threading.Event()
+    stop, found, remarks = interrupted or threading.Event(), {}, []
     for kind in [*BESIDE[::-1], *(kind for kind in asked if kind not in BESIDE)]:
         if stop.is_set():
             break
         if doing is not None:
             doing(f"learning {kind}")
-        model = LinkModel(kind, dict((options or {}).get(kind, {})), seed)
-        model.recipe(TARGETS[0])  # imports what it takes, before the clock runs
-        started = time.perf_counter()
         try:
-            model.fit(learned)
+            found[kind] = _fitted(LinkModel(kind, dict((options or {}).get(kind, {})), seed), learned)
         except SolverError as error:
             if kinds is not None or kind in BESIDE:
                 raise
             remarks.append(f"{kind} is left out: {error}")
-            continue
-        found[kind] = model, time.perf_counter() - started
-    in_order = {kind: found[kind] for kind in KINDS if kind in found}
     rows = []
     for target, lot in lots.items():
         if lot is not None:
             known = _calibrated(held, target)
             remarks += [] if known else [f"{target}: nominal is left out: the telemetry has no calibrated values"]
-            rows += _assessed(target, lot, {kind: one for kind, one in in_order.items() if known or kind != "nominal"})
+            some = [kind for kind in KINDS if kind in found and (known or kind != "nominal")]
+            rows += _assessed(target, lot, {kind: found[kind] for kind in some})
     if not rows and not stop.is_set():
         raise ProblemError("telemetry: found nothing seen in the windows to forecast, expected some")
     return Evaluation(tuple(rows), tuple(remarks), stop.is_set())
+
+
+def _fitted(model: LinkModel, tables: list[Telemetry]) -> tuple[LinkModel, float]:
+    """The model and the seconds it learned."""
+    model.recipe(TARGETS[0])  # imports what it takes, before the clock runs
+    started = time.perf_counter()
+    return model.fit(tables), time.perf_counter() - started
 
 
 def _parted(
