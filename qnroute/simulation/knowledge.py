@@ -125,8 +125,8 @@ class Learned:
         One trained before, on other networks; it is used until it is retrained.
     base
         Telemetry of other networks, to which that of the run is added when it is retrained.
-    window, retrain
-        Slots of a window; windows after which the model is retrained, 0 for never.
+    retrain
+        Windows after which the model is retrained, 0 for never.
     alarm
         Standard deviations of surprise, summed up over windows, at which it is retrained at once.
     """
@@ -140,14 +140,13 @@ class Learned:
         options: Mapping[str, Any] | None = None,
         model: LinkModel | None = None,
         base: Sequence[Telemetry] = (),
-        window: int = 50,
         retrain: int = 10,
         alarm: float = 10.0,
         checks: float = 10.0,
     ):
         self._network, self._how, self._kind, self._options = case.run.network, failures, kind, dict(options or {})
         self._model, self._base = model, tuple(base)
-        self._window, self._retrain, self._checks = window, retrain, checks
+        self._retrain, self._checks = retrain, checks
         self._drift = PageHinkley(allowed=1.0, threshold=alarm)
         self.notes: list[Note] = []
 
@@ -155,7 +154,7 @@ class Learned:
         """See `Knowledge`."""
         network, m = self._network, self._network.n_links
         self._run, self._up = run, _Up(self._how, m, run)
-        self._monitor = Monitor(simulator, window=self._window, checks=self._checks, run=run)
+        self._monitor = Monitor(checks=self._checks, run=run)
         self._history = History(network.length_km, network.loss_db)
         self._neighbours = self._monitor.telemetry(simulator).neighbours()
         self._outlook = Outlook(network.p, network.fidelity, np.zeros(m))
@@ -182,8 +181,12 @@ class Learned:
         self.notes.append(Note(simulator.slot + 1, how_far, alarm, due, down))
         self._outlook = self._predicted()
 
+    def telemetry(self, simulator: Simulator) -> Telemetry:
+        """What was seen in the windows that have ended."""
+        return self._monitor.telemetry(simulator)
+
     def _trained(self, simulator: Simulator) -> LinkModel:
-        tables = [*self._base, self._monitor.telemetry(simulator)]
+        tables = [*self._base, self.telemetry(simulator)]
         return LinkModel(self._kind, self._options).fit(tables, targets=("p", "fidelity"))
 
     def _predicted(self) -> Outlook:
