@@ -10,17 +10,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
-    "qnroute.learning.links.boosting": ("Boosting",),
     "qnroute.learning.links.applying": ("applied", "forecast_rows"),
+    "qnroute.learning.links.boosting": ("Boosting",),
     "qnroute.learning.links.estimator": ("LinkScorer",),
     "qnroute.learning.links.evaluation": ("Assessment", "evaluate_models"),
     "qnroute.learning.links.features": ("FEATURES", "TARGETS"),
     "qnroute.learning.links.files": ("scorer_arrays", "scorer_of"),
     "qnroute.learning.links.graph": ("GraphNetwork",),
     "qnroute.learning.links.linear": ("Linear",),
+    "qnroute.learning.links.mlp": ("Mlp",),
     "qnroute.learning.links.model": ("KINDS", "Forecast", "LinkModel"),
     "qnroute.learning.links.model_files": ("load_model", "save_model"),
-    "qnroute.learning.links.mlp": ("Mlp",),
     "qnroute.learning.links.scorers": ("SCORERS", "scorer"),
     "qnroute.learning.links.simple": ("Empirical", "Nominal"),
     "qnroute.learning.links.telemetry": ("Telemetry",),
