@@ -27,7 +27,7 @@ from qnroute.simulation.simulator import Simulator
 from qnroute.simulation.workloads import Poisson
 from qnroute.simulation.world import Run
 
-UNTRAINED = ("hybrid:nominal", "hybrid:empirical,retrain=0,window=10", "hybrid:oracle", "hybrid:nominal,decide=exact")
+UNTRAINED = ("hybrid:nominal", "hybrid:window=10", "hybrid:oracle", "hybrid:nominal,decide=exact")
 
 
 def scenario(**changes):
@@ -223,7 +223,7 @@ def test_its_log_can_be_repeated(name):
     document = log_document(simulator, some, 4, name)
     again = replay(document)
     assert text(again) == text(simulator)
-    assert (simulator.events()["event"] == 11).any() and (simulator.events()["event"] == 12).any() == ("emp" in name)
+    assert (simulator.events()["event"] == 11).any() and (simulator.events()["event"] == 12).any() == ("window" in name)
 
 
 @pytest.mark.parametrize("name", UNTRAINED[:2])
@@ -255,7 +255,7 @@ def test_knowing_links_brings_more_than_trusting_the_calibration():
     some, how = scenario(network=harder, slots=800, dynamics=drift), Failures("ignored")
     knowing = {
         "nominal": lambda case: Calibrated(case, how),
-        "seen": lambda case: Learned(case, how, kind="empirical", retrain=0),
+        "seen": lambda case: Learned(case, how, kind="recent", retrain=0),
         "true": lambda case: Informed(case, how),
     }
     trials = simulate(some, [(name, Hybrid(made)) for name, made in knowing.items()], range(5), bound=False)
