@@ -18,6 +18,7 @@ from qnroute.simulation.events import with_room
 from qnroute.simulation.knowledge import Knowledge, Outlook
 from qnroute.simulation.plans import freshly_stored, routes_between
 from qnroute.simulation.proposals import Belief, Candidates, Columns, Room, at_once, carry_out, weighed
+from qnroute.simulation.rules import no_plan
 from qnroute.simulation.scenario import Case
 from qnroute.simulation.search import workspace_of
 from qnroute.simulation.simulator import Simulator
@@ -124,7 +125,7 @@ class _Loop:
 
     def _decide(self, simulator: Simulator) -> None:
         policy, w, s, run = self._policy, simulator.world, simulator.state, self._run
-        at_once(w, s, run, policy._work, simulator.log)
+        at_once(w, s, run, no_plan(), policy._work, simulator.log)
         asked = simulator.waiting(run)
         if simulator.slot % _RANKED == 0:
             worth = self._asked_for * policy._belief.chance[self._links]

@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 
 from qnroute.simulation.lean import lean
-from qnroute.simulation.rules import shortest_first
+from qnroute.simulation.rules import REACTIVE, serve_in_order
 from qnroute.simulation.search import offer, taken
 from qnroute.simulation.slot import use_route
 
@@ -52,10 +52,10 @@ class Columns(NamedTuple):
 
 
 @njit(cache=True, error_model="numpy")
-def at_once(w, s, run, work, log):
-    """Serve who can be served by the pairs stored, whatever the route: worth over the root of links first."""
+def at_once(w, s, run, unplanned, work, log):
+    """Serve who can be served by the pairs stored, whatever the route, in the order of the queue."""
     offer(w, s, run, work)
-    shortest_first(w, s, run, work, log)
+    serve_in_order(w, s, run, REACTIVE, unplanned, work, log)
 
 
 @njit(cache=True, error_model="numpy")

@@ -71,13 +71,13 @@ def decide(w, s, run, rule, plan, chances, work, log):
     if chances.first[run + 1] > chances.first[run]:
         _preposition(w, s, run, chances, work, log)
     if rule == GREEDY:
-        shortest_first(w, s, run, work, log)
+        _shortest_first(w, s, run, work, log)
     else:
-        _serve(w, s, run, rule, plan, work, log)
+        serve_in_order(w, s, run, rule, plan, work, log)
 
 
 @lean
-def _serve(w, s, run, rule, plan, work, log):
+def serve_in_order(w, s, run, rule, plan, work, log):
     """The queue once through, each request by what is held for it or else by the rule."""
     order = work.order
     for i in range(in_order(w, s, run, order)):
@@ -141,7 +141,7 @@ def _planned(w, request, plan, work):
 
 
 @lean
-def shortest_first(w, s, run, work, log):
+def _shortest_first(w, s, run, work, log):
     """Again and again the request whose route is worth most: its weight over the root of its links."""
     order, worth = work.order, work.worth
     size = in_order(w, s, run, order)
