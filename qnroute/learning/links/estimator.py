@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, NamedTuple, Self, get_type_hints
 
 import numpy as np
@@ -54,7 +54,7 @@ class LinkScorer(RegressorMixin, BaseEstimator, metaclass=abc.ABCMeta):
 
     Paper A: z = [p, F, distance, loss] (eq. 4), q = f_theta(z) (eq. 5), learned by the mean squared error (eq. 7). The
     constructor stores options; `fit` checks them. What was learned is in `arrays_`, read-only arrays by name, of which
-    predictions are made without the library that trained.
+    predictions are made without the library that trained; by which loss is in `loss_`.
 
     A share `calibration` of the groups (or rows) is kept from the learning of the mean. The spreads are learned of half
     of them, and the other half tells how many deviations wide an interval must be. Where there are fewer than 40 rows
@@ -108,9 +108,39 @@ class LinkScorer(RegressorMixin, BaseEstimator, metaclass=abc.ABCMeta):
         taught, *kept = self._parts(np.flatnonzero(given.weight), given.group, rng)
         self.arrays_ = self._learn(_lesson(given, taught), rng)  # what `_mean` reads
         self._learn_spread(given, kept, rng)
-        for values in self.arrays_.values():
-            values.flags.writeable = False
+        self.loss_ = "squared"
+        _freeze(self.arrays_)
         return self
+
+    def with_mean(
+        self,
+        arrays: dict[str, np.ndarray],
+        X: Any,
+        y: Any,
+        *,
+        sample_weight: Any = None,
+        noise: Any = None,
+        groups: Any = None,
+    ) -> Self:
+        """A copy with another mean, whose spreads and intervals are learned anew.
+
+        Parameters
+        ----------
+        arrays
+            What `_mean` reads.
+        X, y, sample_weight, noise, groups
+            As in `fit`: rows of which the mean was not learned, half of them for the spreads and half for intervals.
+            Of fewer than 40 rows or 4 groups both are learned of all, and intervals promise nothing.
+        """
+        made = type(self)(**self.get_params(deep=False))
+        given = made._given(X, y, sample_weight, noise, groups, None)
+        made.arrays_, rng = dict(arrays), np.random.default_rng(self.random_state)
+        rows = np.flatnonzero(given.weight)
+        parts = parted(rows, given.group, 0.5, rng) if _enough(rows, given.group) else (rows, rows)
+        made._learn_spread(given, parts, rng)
+        made.loss_ = self.loss_
+        _freeze(made.arrays_)
+        return made
 
     def predict(self, X: Any, *, return_std: bool = False, neighbours: Any = None) -> Any:
         """The expected quality of links in the next window.
@@ -197,15 +227,14 @@ class LinkScorer(RegressorMixin, BaseEstimator, metaclass=abc.ABCMeta):
         self, rows: np.ndarray, group: np.ndarray | None, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Rows to learn the mean, the spreads and the quantile of."""
-        many = rows.size if group is None else np.unique(group[rows]).size
-        if self.calibration == 0 or rows.size < _FEWEST or many < _FEWEST_GROUPS:
+        if self.calibration == 0 or not _enough(rows, group):
             return rows, rows, rows
         taught, kept = parted(rows, group, self.calibration, rng)
         if kept.size < 2:
             return rows, rows, rows
         return taught, *parted(kept, group, 0.5, rng)
 
-    def _learn_spread(self, given: _Given, parts: list[np.ndarray], rng: np.random.Generator) -> None:
+    def _learn_spread(self, given: _Given, parts: Sequence[np.ndarray], rng: np.random.Generator) -> None:
         """Spreads of the first part of the rows, what intervals need of the second."""
         x = [given.x[rows] for rows in parts]
         if given.near is None:
@@ -228,6 +257,17 @@ class LinkScorer(RegressorMixin, BaseEstimator, metaclass=abc.ABCMeta):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
+
+
+def _enough(rows: np.ndarray, group: np.ndarray | None) -> bool:
+    """Whether some of these rows can be kept from the learning of others."""
+    many = rows.size if group is None else np.unique(group[rows]).size
+    return rows.size >= _FEWEST and many >= _FEWEST_GROUPS
+
+
+def _freeze(arrays: dict[str, np.ndarray]) -> None:
+    for values in arrays.values():
+        values.flags.writeable = False
 
 
 def option_faults(cls: type[LinkScorer], options: dict[str, Any]) -> list[str]:
