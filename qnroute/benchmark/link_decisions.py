@@ -11,13 +11,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from qnroute.benchmark.link_places import OBJECTIVES, Place
+from qnroute.benchmark.link_places import OBJECTIVES, Place, decided
 from qnroute.benchmark.statistics import holm, mean_interval
 from qnroute.learning.links.model import KINDS, Forecast, LinkModel
 from qnroute.learning.links.regret import best_worth, worth
 from qnroute.problem import Problem
-
-from qnroute.benchmark.link_places import decided
 
 STALE = "nominal"
 
@@ -94,7 +92,8 @@ def regrets(
                 for kind, each in found.items():
                     brought[objective][kind][i] += worth(truth, decided(told(asked, each)))
     return {
-        objective: {kind: 1.0 - each / best[objective] for kind, each in of.items()} for objective, of in brought.items()
+        objective: {kind: 1.0 - each / best[objective] for kind, each in of.items()}
+        for objective, of in brought.items()
     }
 
 

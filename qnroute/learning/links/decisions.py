@@ -249,6 +249,6 @@ def _copied(scorer: LinkScorer) -> LinkScorer:
 
 def _rows(validation: Sequence[Instance], rows: Table | None) -> dict[str, np.ndarray]:
     if rows is not None:
-        return {"X": rows.X, "y": rows.y, "noise": rows.noise}
+        return {"X": rows.X, "y": rows.y, "noise": rows.rest, "luck": rows.luck}
     X = np.concatenate([instance.features for instance in validation])
     return {"X": X, "y": np.concatenate([instance.true for instance in validation])}

@@ -18,13 +18,15 @@ from qnroute.learning.links.lessons import (
     LARGEST,
     LARGEST_FEATURE,
     Lesson,
+    Luck,
     column,
+    luck_of,
     merged,
     numbered,
     parted,
     require_bounded,
 )
-from qnroute.learning.links.spread import deviation, quantile, scores_of, spread_faults, spread_of
+from qnroute.learning.links.spread import deviation, latent_of, quantile, scores_of, spread_faults, spread_of
 
 try:
     from sklearn.base import BaseEstimator, RegressorMixin
@@ -47,6 +49,7 @@ class _Given(NamedTuple):
     noise: np.ndarray
     group: np.ndarray | None
     near: Neighbours | None
+    luck: Luck | None
 
 
 class LinkScorer(RegressorMixin, BaseEstimator, metaclass=abc.ABCMeta):
@@ -74,6 +77,7 @@ class LinkScorer(RegressorMixin, BaseEstimator, metaclass=abc.ABCMeta):
         noise: Any = None,
         groups: Any = None,
         neighbours: Any = None,
+        luck: Luck | None = None,
     ) -> Self:
         """Learn from past windows.
 
@@ -84,14 +88,17 @@ class LinkScorer(RegressorMixin, BaseEstimator, metaclass=abc.ABCMeta):
         y
             (n,) quality in the window after.
         sample_weight
-            (n,) of each row in what is learned, 0 to leave it out; not in the quantile of intervals.
+            (n,) of each row in what is learned, 0 to leave it out; not in the quantile of intervals, nor in the spreads
+            where noise or luck is given: these say what a row tells of them.
         noise
-            (n,) known sampling variance of each y; 0 if not given.
+            (n,) known sampling variance of each y, beside that of `luck`; 0 if not given.
         groups
             (n,) rows of one group, such as those of one link, stay on one side of each split.
         neighbours
             Links that share a node in the same window: a scipy.sparse (n, n) pattern or (indptr, indices) of CSR.
             Only `GraphNetwork` looks at them.
+        luck
+            How many trials each y is the mean of, where it is one.
 
         Raises
         ------
@@ -103,7 +110,7 @@ class LinkScorer(RegressorMixin, BaseEstimator, metaclass=abc.ABCMeta):
             The library that trains is not installed.
         """
         _check_options(self)
-        given = self._given(X, y, sample_weight, noise, groups, neighbours)
+        given = self._given(X, y, sample_weight, noise, groups, neighbours, luck)
         rng = np.random.default_rng(self.random_state)
         taught, *kept = self._parts(np.flatnonzero(given.weight), given.group, rng)
         self.arrays_ = self._learn(_lesson(given, taught), rng)  # what `_mean` reads
@@ -121,6 +128,7 @@ class LinkScorer(RegressorMixin, BaseEstimator, metaclass=abc.ABCMeta):
         sample_weight: Any = None,
         noise: Any = None,
         groups: Any = None,
+        luck: Luck | None = None,
     ) -> Self:
         """A copy with another mean, whose spreads and intervals are learned anew.
 
@@ -128,12 +136,12 @@ class LinkScorer(RegressorMixin, BaseEstimator, metaclass=abc.ABCMeta):
         ----------
         arrays
             What `_mean` reads.
-        X, y, sample_weight, noise, groups
+        X, y, sample_weight, noise, groups, luck
             As in `fit`: rows of which the mean was not learned, half of them for the spreads and half for intervals.
             Of fewer than 40 rows or 4 groups both are learned of all, and intervals promise nothing.
         """
         made = type(self)(**self.get_params(deep=False))
-        given = made._given(X, y, sample_weight, noise, groups, None)
+        given = made._given(X, y, sample_weight, noise, groups, None, luck)
         made.arrays_, rng = dict(arrays), np.random.default_rng(self.random_state)
         rows = np.flatnonzero(given.weight)
         parts = parted(rows, given.group, 0.5, rng) if _enough(rows, given.group) else (rows, rows)
@@ -202,7 +210,7 @@ class LinkScorer(RegressorMixin, BaseEstimator, metaclass=abc.ABCMeta):
     def _columns_needed(self) -> int:
         return 1
 
-    def _given(self, X: Any, y: Any, sample_weight: Any, noise: Any, groups: Any, neighbours: Any) -> _Given:
+    def _given(self, X: Any, y: Any, sample_weight: Any, noise: Any, groups: Any, neighbours: Any, luck: Any) -> _Given:
         """What `fit` was given, validated."""
         X, y = validate_data(
             self,
@@ -221,7 +229,7 @@ class LinkScorer(RegressorMixin, BaseEstimator, metaclass=abc.ABCMeta):
         if not weight.any():
             raise ProblemError("sample_weight: found zero for all rows, expected a weight of at least one")
         near = neighbours_of(neighbours, n) if self._near else None
-        return _Given(X, y, weight, noise, numbered(groups, n), near)
+        return _Given(X, y, weight, noise, numbered(groups, n), near, luck_of(luck, n))
 
     def _parts(
         self, rows: np.ndarray, group: np.ndarray | None, rng: np.random.Generator
@@ -243,9 +251,14 @@ class LinkScorer(RegressorMixin, BaseEstimator, metaclass=abc.ABCMeta):
             everywhere = self._mean(given.x, given.near)
             means = [everywhere[rows] for rows in parts]
         spread, scored = parts
-        known = given.y[spread], given.noise[spread], given.weight[spread]
-        self.arrays_ |= spread_of(x[0], means[0], *known, rng)
+        noisy = given.luck is not None or given.noise.any()
+        weight = np.ones(len(spread)) if noisy else given.weight[spread]
+        self.arrays_ |= spread_of(x[0], means[0], given.y[spread], weight, rng)
         self.arrays_ |= scores_of(self.arrays_, x[1], means[1], given.y[scored], rng)
+        if noisy:  # no interval is made of it, so of all rows
+            rows, every = np.unique(np.concatenate(parts), return_index=True)
+            mean, luck = np.concatenate(means)[every], given.luck and given.luck.of(rows)
+            self.arrays_ |= latent_of(self.arrays_, given.x[rows], mean, given.y[rows], given.noise[rows], rng, luck)
 
     def _asked(self, X: Any, neighbours: Any) -> tuple[np.ndarray, Neighbours | None]:
         check_is_fitted(self)

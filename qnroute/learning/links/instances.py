@@ -11,7 +11,7 @@ from qnroute.errors import ProblemError
 from qnroute.fields import brief
 from qnroute.learning.links.decisions import Course, Instance, decision_focused
 from qnroute.learning.links.estimator import LinkScorer
-from qnroute.learning.links.features import EXACT, Table, outcomes, table
+from qnroute.learning.links.features import EXACT, joined, outcomes, table
 from qnroute.learning.links.oracles import Oracle, PackingOracle, SelectionOracle
 from qnroute.learning.links.telemetry import Telemetry
 from qnroute.learning.series import whole
@@ -109,7 +109,7 @@ class Decisions:
         parts = [table(each, self.target, X) for each, X in late]
         starts = np.cumsum([0, *(each.n_links for each in tables)])
         groups = [part.row % each.n_links + at for part, each, at in zip(parts, tables, starts)]
-        rows = Table(*(np.concatenate(columns) for columns in zip(*parts)))
+        rows = joined(parts)
         begun = fit(*zip(*early))
         if begun is None or len(rows.y) < _LEAST_WINDOWS:
             raise ProblemError("telemetry: saw too few links to train for decisions in some windows and keep others")

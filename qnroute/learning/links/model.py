@@ -17,7 +17,7 @@ import scipy.sparse as sparse
 
 from qnroute.errors import ProblemError
 from qnroute.fields import chosen
-from qnroute.learning.links.features import FEATURES, TARGETS, features, table
+from qnroute.learning.links.features import FEATURES, TARGETS, features, joined, table
 from qnroute.learning.links.scorers import SCORERS, options_of, scorer
 from qnroute.learning.links.telemetry import Telemetry
 from qnroute.network import Network
@@ -153,13 +153,14 @@ class LinkModel:
         if count < _LEAST_ROWS:
             return None, count
         links = np.cumsum([0] + [each.n_links for each in tables])
-        noise = np.concatenate([part.noise for part in parts])
+        rows = joined(parts)
         near = [_among(each, part.row) for each, part in zip(tables, parts)]
         new.fit(
-            np.concatenate([part.X for part in parts]),
-            np.concatenate([part.y for part in parts]),
-            sample_weight=1.0 / (noise + _EVEN),
-            noise=noise,
+            rows.X,
+            rows.y,
+            sample_weight=1.0 / (rows.noise + _EVEN),
+            noise=rows.rest,
+            luck=rows.luck,
             groups=np.concatenate([part.row % each.n_links + at for each, part, at in zip(tables, parts, links)]),
             neighbours=sparse.block_diag(near, format="csr"),
         )
