@@ -1,146 +1,110 @@
-"""Decisions with predicted links: what kinds of prediction lose against the proven optimum, in one slot.
+"""The one-slot study of paper A: what decisions with predicted links lose, by kind, under floors, and by loss.
 
-Problems are solved to proof with what is predicted for the next window, and valued with what links were truly like in
-it. The network is the unit: what its windows bring is added up before anything is averaged or tested.
+Networks drift from what was once calibrated and are watched in use (`link_places`). Models learn from some of them and
+decide on others: other seeds, and topologies and sizes never learned from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
+from qnroute.benchmark.link_floors import Calibration, Floored, calibrated, floored
+from qnroute.benchmark.link_losses import Trained, trained_losses
+from qnroute.benchmark.link_places import FULL, Size, places
+from qnroute.benchmark.link_regrets import STALE, Loss, losses, models_of
+from qnroute.benchmark.tables import shown
+from qnroute.learning.links.model import KINDS
 
-from qnroute.benchmark.link_places import OBJECTIVES, Place, decided
-from qnroute.benchmark.statistics import holm, mean_interval
-from qnroute.learning.links.model import KINDS, Forecast, LinkModel
-from qnroute.learning.links.regret import best_worth, worth
-from qnroute.problem import Problem
-
-STALE = "nominal"
+WITH_FLOORS = (STALE, "empirical", "linear", "gradient-boosting", "mlp")
 
 
 @dataclass(frozen=True)
-class Loss:
-    """What a kind of prediction loses under an objective: shares of the best that could be had, means over networks.
+class OneSlot:
+    """All rows; parts that the work did not reach are empty."""
 
-    Attributes
+    kinds: tuple[Loss, ...] = ()
+    calibration: tuple[Calibration, ...] = ()
+    floors: tuple[Floored, ...] = ()
+    trained: tuple[Trained, ...] = ()
+
+    def lines(self) -> list[str]:
+        """Four tables as text, each after a line that says what it is."""
+        titles = {
+            "kinds": "regret of decisions with predicted links, in shares of the proven optimum",
+            "calibration": "errors of predictions, in predicted deviations",
+            "floors": "regret under floors on fidelity: the plain mean, and chances with learned deviations",
+            "trained": "regret of scorers trained by squared error, and on from it by decision losses",
+        }
+        found: list[str] = []
+        for name, title in titles.items():
+            rows = getattr(self, name)
+            found += [title, *table_lines(rows), ""] if rows else []
+        return found
+
+
+def one_slot(
+    size: Size = FULL,
+    *,
+    kinds: Sequence[str] = tuple(KINDS),
+    course: dict[str, Any] | None = None,
+    doing: Callable[[str], None] | None = None,
+    interrupted: threading.Event | None = None,
+) -> OneSlot:
+    """Run the study.
+
+    Parameters
     ----------
-    chosen
-        Whether it lost least on the networks to choose by.
-    regret, low, high
-        With the 95 % interval.
-    ratio
-        Of the mean regret to that of what was once calibrated.
-    spare, spare_low, spare_high
-        Half of what the calibration loses, less what this kind loses, paired by network: above 0, it more than halves
-        the loss.
-    p_t, p_wilcoxon
-        One-sided, of the spare being 0 or less; Holm-corrected over all kinds and objectives.
+    kinds
+        Of models; `STALE`, linear and mlp must be among them.
+    course
+        Of the training for decisions, in place of its own options.
+    doing
+        Is told what is being done.
+    interrupted
+        Ends the study between its parts.
+
+    Raises
+    ------
+    SolverError
+        An optimum was not proven.
     """
-
-    objective: str
-    kind: str
-    chosen: bool
-    networks: int
-    regret: float
-    low: float | None
-    high: float | None
-    ratio: float | None
-    spare: float
-    spare_low: float | None
-    spare_high: float | None
-    p_t: float
-    p_wilcoxon: float
-    by_topology: str = field(metadata={"shown": False})
-
-
-def models_of(trained: Sequence[Place], kinds: Sequence[str] = tuple(KINDS), seed: int = 0) -> dict[str, LinkModel]:
-    """A model of each kind, of the telemetry of all places."""
-    return {kind: LinkModel(kind, seed=seed).fit([place.telemetry for place in trained]) for kind in kinds}
-
-
-def forecast(model: LinkModel, place: Place, window: int) -> Forecast:
-    """Of the window after this one, from what was seen until its end."""
-    return model.forecast(place.features[window], place.telemetry.neighbours())
-
-
-def told(problem: Problem, found: Forecast) -> Problem:
-    """The problem with what is predicted in place of what was calibrated."""
-    if problem.task == "link-selection":
-        return problem.replace(network=found.scored(problem.network))
-    return problem.replace(network=found.applied(problem.network))
-
-
-def regrets(
-    models: Mapping[str, LinkModel],
-    some: Sequence[Place],
-    windows: Sequence[int],
-    objectives: Sequence[str] = OBJECTIVES,
-) -> dict[str, dict[str, np.ndarray]]:
-    """Objective -> kind -> (networks,) 1 - what decisions bring over the windows / the best over the windows."""
-    brought = {objective: {kind: np.zeros(len(some)) for kind in models} for objective in objectives}
-    best = {objective: np.zeros(len(some)) for objective in objectives}
-    for i, place in enumerate(some):
-        for window in windows:
-            true = place.true(window)
-            found = {kind: forecast(model, place, window) for kind, model in models.items()}
-            for objective in objectives:
-                asked = place.asked(window, objective)
-                truth = asked.replace(network=true)
-                best[objective][i] += best_worth(truth)
-                for kind, each in found.items():
-                    brought[objective][kind][i] += worth(truth, decided(told(asked, each)))
-    return {
-        objective: {kind: 1.0 - each / best[objective] for kind, each in of.items()}
-        for objective, of in brought.items()
+    tell, stop = doing or (lambda step: None), interrupted or threading.Event()
+    found: dict[str, tuple] = {}
+    tell("networks watched")
+    trained, validation, held = (places(some) for some in (size.trained, size.validation, size.held))
+    tell("models learned")
+    models = models_of(trained, kinds)
+    few = {kind: model for kind, model in models.items() if kind in WITH_FLOORS}
+    parts: dict[str, Callable[[], list]] = {
+        "calibration": lambda: calibrated(models, held, size.windows),
+        "kinds": lambda: losses(models, validation, held, size.windows),
+        "floors": lambda: floored(few, held, size.windows),
+        "trained": lambda: trained_losses(models, trained, held, size.windows, options=course),
     }
+    for name, part in parts.items():
+        if stop.is_set():
+            break
+        tell(name)
+        found[name] = tuple(part())
+    return OneSlot(**found)
 
 
-def losses(
-    models: Mapping[str, LinkModel], validation: Sequence[Place], held: Sequence[Place], windows: Sequence[int]
-) -> list[Loss]:
-    """A row for each objective and kind; the kind to trust is chosen on the validation places."""
-    by, found = regrets(models, validation, windows), regrets(models, held, windows)
-    rows = []
-    for objective, of in found.items():
-        chosen = min(by[objective], key=lambda kind: by[objective][kind].mean())
-        rows += [_row(objective, kind, kind == chosen, each, of[STALE], held) for kind, each in of.items()]
-    tested = [i for i, row in enumerate(rows) if row["kind"] != STALE]
-    for name in ("p_t", "p_wilcoxon"):
-        for i, p in zip(tested, holm([rows[i][name] for i in tested]).tolist()):
-            rows[i][name] = p
-    return [Loss(**row) for row in rows]
+def table_lines(rows: Sequence[Any]) -> list[str]:
+    """Rows of one kind as aligned text, their names above."""
+    names = shown(rows)
+    cells = [names, *([_text(name, getattr(row, name)) for name in names] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in cells]
 
 
-def _row(objective: str, kind: str, chosen: bool, own: np.ndarray, stale: np.ndarray, held: Sequence[Place]) -> dict:
-    regret, spare = mean_interval(own), mean_interval(stale / 2 - own)
-    p_t, p_wilcoxon = above_zero(stale / 2 - own)
-    names = [place.topology for place in held]
-    each = [(name, np.mean([x for x, at in zip(own, names) if at == name])) for name in dict.fromkeys(names)]
-    return {
-        "objective": objective,
-        "kind": kind,
-        "chosen": chosen,
-        "networks": len(own),
-        "regret": regret.value,
-        "low": regret.low,
-        "high": regret.high,
-        "ratio": float(own.mean() / stale.mean()) if stale.mean() > 0.0 else None,
-        "spare": spare.value,
-        "spare_low": spare.low,
-        "spare_high": spare.high,
-        "p_t": p_t,
-        "p_wilcoxon": p_wilcoxon,
-        "by_topology": ", ".join(f"{name} {value:.4f}" for name, value in each),
-    }
-
-
-def above_zero(values: np.ndarray) -> tuple[float, float]:
-    """One-sided p of Student's t and of Wilcoxon's signed ranks that the values lie above 0; 1 for fewer than two."""
-    from scipy.stats import ttest_1samp, wilcoxon
-
-    if len(values) < 2 or not np.ptp(values):
-        return 1.0, 1.0
-    t = ttest_1samp(values, 0.0, alternative="greater").pvalue
-    return float(t), float(wilcoxon(values, alternative="greater").pvalue)
+def _text(name: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    if isinstance(value, float):
+        return f"{value:.1e}" if name.startswith("p_") and value < 1e-3 else f"{value:.4f}"
+    return str(value)

@@ -57,16 +57,16 @@ def _drawn(topologies: Sequence[str], nodes: Sequence[int], first: int, each: in
 
 _SEEN, _ALL = ("erdos-renyi", "waxman"), ("erdos-renyi", "waxman", "regular", "barabasi-albert")
 FULL = Size(
-    trained=_drawn(_SEEN, (16, 20, 24), 500, 2),
+    trained=_drawn(_SEEN, (16, 20, 24), 500, 6),
     validation=_drawn(_SEEN, (16, 24), 700, 2),
-    held=_drawn(_ALL, (16, 24, 32), 1000, 3),
-    windows=(13, 21, 30, 38),
+    held=_drawn(_ALL, (16, 24, 32), 1000, 6),
+    windows=(22, 36),
 )
 """Half the topologies and the largest networks were never learned from."""
 
 SMOKE = Size(
-    trained=_drawn(_SEEN, (10,), 500, 1),
-    validation=_drawn(_SEEN[:1], (10,), 700, 1),
+    trained=_drawn(_SEEN, (10,), 500, 2),
+    validation=_drawn(_SEEN[:1], (10,), 700, 2),
     held=_drawn(_ALL[1:3], (10,), 1000, 1),
     windows=(30,),
 )
