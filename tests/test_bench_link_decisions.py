@@ -14,7 +14,6 @@ from qnroute.benchmark.link_floors import FLOOR, FLOORS, RULES, calibrated, floo
 from qnroute.benchmark.link_losses import trained_losses
 from qnroute.benchmark.link_places import OBJECTIVES, SMOKE, WINDOW, places
 from qnroute.benchmark.link_regrets import above_zero, losses, models_of, regrets
-from qnroute.benchmark.statistics import holm
 from qnroute.learning.links.model import Estimate, Forecast
 
 KINDS = ("nominal", "empirical", "linear", "mlp")
