@@ -10,6 +10,7 @@ import random
 from collections import deque
 
 EXPIRED, HELD_EXPIRED, MADE, ARRIVED, USED, SERVED, SERVED_HELD, SWAP_FAILED, HELD, DROPPED = range(10)
+BELOW_FLOOR, SWITCHED, BELIEVED = range(10, 13)
 GENERATE, SWAP = 0, 1
 TOLERANCE = 1e-9
 WORD = 2**64 - 1  # arithmetic modulo 2^64
@@ -36,20 +37,25 @@ class Twin:
     """Links, memories, queue and held pairs, moved on slot by slot; `events` tells what happened.
 
     `p` is a list of epochs of p per link, `memory` has None for no limit, `demand` lists (source, target, arrival,
-    deadline, floor, weight) by arrival, and `held` is K, the most held pairs at once.
+    deadline, floor, weight) by arrival, and `held` is K, the most held pairs at once. `true_fidelity` is a list of
+    epochs, too, or None where it is always `fidelity`, the network's.
     """
 
     def __init__(
         self, *, links, channels, p, fidelity, memory, swap, decay, lifetime, min_fidelity, model, demand, held, seed,
-        slots_per_epoch=1,
+        slots_per_epoch=1, true_fidelity=None,
     ):  # fmt: skip
         assert model in ("werner", "printed")
         assert [request[2] for request in demand] == sorted(request[2] for request in demand)
-        self.links, self.channels, self.p, self.fidelity = links, channels, p, fidelity
+        self.links, self.channels, self.p = links, channels, p
+        self.true_fidelity = [fidelity] if true_fidelity is None else true_fidelity
+        self.believed = list(fidelity)  # of each link
         self.memory, self.swap, self.decay, self.lifetime = memory, swap, decay, lifetime
         self.min_fidelity, self.model, self.demand, self.most_held = min_fidelity, model, demand, held
         self.seed, self.slots_per_epoch = seed, slots_per_epoch
         self.places = [(link, k) for link, number in enumerate(channels) for k in range(number)]  # of each channel
+        self.active = [True] * len(self.places)
+        self.begun = False
         self.slot = 0
         self.queue = []  # request numbers, in the order in which they joined
         self.stored = {}  # channel -> birth slot
@@ -61,6 +67,7 @@ class Twin:
 
     def begin(self):
         """Steps 1 to 3: expiry, generation, arrivals."""
+        self.begun = True
         self._expire()
         self._generate()
         while self.arrived < len(self.demand) and self.demand[self.arrived][2] <= self.slot:
@@ -69,7 +76,7 @@ class Twin:
             self.arrived += 1
 
     def serve(self, request, channels):
-        """Step 4: serve a request by a route, channels from its source to its target; whether all swaps succeeded."""
+        """Step 4: serve a request by a route, channels from its source to its target; whether it is served."""
         if request not in self.queue:
             raise Refused(f"request {request} is not in the queue")
         source, target, arrival, _, floor, _ = self.demand[request]
@@ -79,7 +86,8 @@ class Twin:
         fidelity = self.fidelity_of_route(channels)
         if not self.keeps(fidelity, floor):
             raise Refused(f"fidelity {fidelity} is below the floor {floor}")
-        if not self._join(channels, nodes, request):
+        fidelity = self.fidelity_of(self.true_quality_of_route(channels))
+        if not self._join(channels, nodes, request, fidelity, floor):
             return False
         self.queue.remove(request)
         self._note(SERVED, request, self.slot - arrival, len(channels), fidelity)
@@ -102,7 +110,7 @@ class Twin:
         self._note(SERVED_HELD, request, self.slot - arrival, number, fidelity)
 
     def preposition(self, channels):
-        """Step 4: make a held pair by a route, channels from the lower end to the higher; whether all swaps succeed."""
+        """Step 4: make a held pair by a route, channels from the lower end to the higher; whether it is held."""
         if len(self.held) >= self.most_held:
             raise Refused(f"{self.most_held} pairs are held already")
         nodes = self.nodes_from(self.lower_end(channels), channels)
@@ -111,8 +119,9 @@ class Twin:
         fidelity = self.fidelity_of_route(channels)
         if not self.keeps(fidelity, self.min_fidelity):
             raise Refused(f"fidelity {fidelity} is below the least {self.min_fidelity}")
-        quality = self.quality_of_route(channels)
-        if not self._join(channels, nodes, -1):
+        quality = self.true_quality_of_route(channels)
+        fidelity = self.fidelity_of(quality)
+        if not self._join(channels, nodes, -1, fidelity, self.min_fidelity):
             return False
         number = self.made_held
         self.made_held += 1
@@ -127,27 +136,53 @@ class Twin:
                 self.queue.remove(request)
                 self._note(DROPPED, request, -1, -1)
         self.slot += 1
+        self.begun = False
+
+    def activate(self, active):
+        """Say of each channel whether it is active."""
+        for channel, now in enumerate(active):
+            if now != self.active[channel]:
+                self.active[channel] = now
+                self._note(SWITCHED, channel, int(now), self.slot + 1 if self.begun else self.slot)
+
+    def believe(self, fidelity):
+        """Say of each link what its fresh pairs are believed to have; None leaves it as it is."""
+        for link, now in enumerate(fidelity):
+            if now is not None and now != self.believed[link]:
+                self.believed[link] = now
+                self._note(BELIEVED, link, -1, -1, now)
 
     # --- fidelity ---
 
     def fidelity_of(self, quality):
         return (1.0 + 3.0 * quality) / 4.0 if self.model == "werner" else quality
 
+    def fresh(self, link, slot):
+        """True fidelity of the pairs of a link that are made in a slot."""
+        return self.true_fidelity[min(slot // self.slots_per_epoch, len(self.true_fidelity) - 1)][link]
+
     def fidelity_of_pair(self, channel):
-        """Own fidelity of a stored pair now."""
-        fresh, kept = self.fidelity[self.link_of(channel)], self.decay ** self.age(channel)
+        """Own true fidelity of a stored pair now."""
+        fresh, kept = self.fresh(self.link_of(channel), self.stored[channel]), self.decay ** self.age(channel)
         return (1.0 + 3.0 * ((4.0 * fresh - 1.0) / 3.0 * kept)) / 4.0 if self.model == "werner" else fresh * kept
 
     def quality_of_route(self, channels):
-        """Product over the stored pairs, in the order given."""
+        """Believed quality: the product over the stored pairs, in the order given."""
+        return self._product(channels, [self.believed[self.link_of(channel)] for channel in channels])
+
+    def true_quality_of_route(self, channels):
+        return self._product(channels, [self.fresh(self.link_of(each), self.stored[each]) for each in channels])
+
+    def _product(self, channels, when_fresh):
         product = 1.0
-        for channel in channels:
-            fresh, kept = self.fidelity[self.link_of(channel)], self.decay ** self.age(channel)
+        for channel, fresh in zip(channels, when_fresh):
+            kept = self.decay ** self.age(channel)
             werner, printed = (4.0 * fresh - 1.0) / 3.0 * kept, (3.0 * fresh * kept + 1.0) / 4.0
             product *= werner if self.model == "werner" else printed
         return product
 
     def fidelity_of_route(self, channels):
+        """End to end, as it is believed."""
         return self.fidelity_of(self.quality_of_route(channels))
 
     def fidelity_of_held(self, number):
@@ -219,14 +254,16 @@ class Twin:
             link = (self.slot + i) % len(self.links)
             for k in range(self.channels[link]):
                 channel = self.places.index((link, k))
-                if channel in self.stored or not all(self.has_room(node) for node in self.links[link]):
+                if channel in self.stored or not self.active[channel]:
+                    continue
+                if not all(self.has_room(node) for node in self.links[link]):
                     continue
                 if luck(self.seed, GENERATE, self.slot, link, k) < p[link]:
                     self.stored[channel] = self.slot
-                    self._note(MADE, channel, -1, -1, self.fidelity[link])
+                    self._note(MADE, channel, -1, -1, self.fresh(link, self.slot))
 
-    def _join(self, channels, nodes, request):
-        """Use the pairs up and swap at the interior nodes; whether all swaps succeeded."""
+    def _join(self, channels, nodes, request, fidelity, floor):
+        """Use the pairs up, swap at the interior nodes, and look at the true fidelity; whether all is well."""
         for place, channel in enumerate(channels):
             self._note(USED, channel, self.age(channel), place, self.fidelity_of_pair(channel))
         for channel in channels:
@@ -235,6 +272,9 @@ class Twin:
             if not luck(self.seed, SWAP, self.slot, *self.places[channel]) < self.swap[node]:
                 self._note(SWAP_FAILED, request, node, len(channels))
                 return False
+        if not self.keeps(fidelity, floor):
+            self._note(BELOW_FLOOR, request, -1, len(channels), fidelity)
+            return False
         return True
 
 

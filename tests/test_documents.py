@@ -57,6 +57,29 @@ def test_the_page_on_time_names_every_policy_and_predictor():
     assert all(f"`{name}`" in told for name in PREDICTORS)
 
 
+def test_the_page_on_scores_names_every_column_and_its_commands_run(tmp_path, monkeypatch):
+    """As the README has them, on shorter runs and one kind of model."""
+    from qnroute.cli import run
+    from qnroute.learning.links.telemetry_files import COLUMNS
+
+    page = (ROOT / "docs" / "scores.md").read_text()
+    table = page[page.index("## Telemetry") : page.index("## Models")]
+    rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    assert {name for row in rows for name in re.findall("`(.*?)`", row)} == set(COLUMNS)
+    monkeypatch.chdir(tmp_path)
+    shorter = {"simulate": ["--runs", "1", "--slots", "500", "--no-bound"], "evaluate": ["--model", "linear"]}
+    (block,) = [found for found in README.split("```")[1::2] if "qnroute score" in found]
+    for line in block.strip().replace("\\\n", " ").splitlines():
+        words = line.split()[1:]
+        if "predict" in words:
+            (tmp_path / "today.csv").write_bytes((tmp_path / "past.csv.gz").read_bytes())
+            network = words[words.index("--problem") + 1]
+            drawn = ["problem", "--network", "erdos-renyi:n=16,probability=0.25,p=0.12,fidelity=0.92"]
+            assert run([*drawn, "--requests", "3", "--out", network]) == 0
+        assert run(words + [part for name, more in shorter.items() if name in words for part in more]) == 0
+    assert {"past.csv.gz", "scores.png", "model.safetensors", "forecast.json"} <= {p.name for p in tmp_path.iterdir()}
+
+
 def test_the_readme_commands_are_targets_of_make():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {"demo", "test"} <= targets

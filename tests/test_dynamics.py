@@ -25,10 +25,17 @@ def logit(p):
 def test_the_last_epoch_goes_on():
     series = LinkSeries([[0.1, 0.2], [0.3, 0.0]], 3)
     assert [series.at(t).tolist() for t in (0, 2, 3, 100)] == [[0.1, 0.2], [0.1, 0.2], [0.3, 0.0], [0.3, 0.0]]
-    for one in (series, pickle.loads(pickle.dumps(series))):
-        assert one == series
-        with pytest.raises(ValueError, match="read-only"):
-            one.p[0, 0] = 1
+    known = LinkSeries(series.p, 3, [[0.9, 1.0], [0.3, 0.8]])
+    assert known != series and series != known and series.fidelity is None
+    assert known != LinkSeries(series.p, 3, [[0.9, 1.0], [0.3, 0.7]]) and known != LinkSeries(
+        series.p, 2, known.fidelity
+    )
+    for one in (series, pickle.loads(pickle.dumps(series)), known, pickle.loads(pickle.dumps(known))):
+        assert one == (series if one.fidelity is None else known)
+        for values in (one.p, one.fidelity):
+            if values is not None:
+                with pytest.raises(ValueError, match="read-only"):
+                    values[0, 0] = 1
 
 
 @pytest.mark.parametrize(
@@ -45,6 +52,21 @@ def test_the_last_epoch_goes_on():
 def test_bad_series(p, epoch, told):
     with pytest.raises(ProblemError, match=told):
         LinkSeries(p, epoch)
+
+
+@pytest.mark.parametrize(
+    ("fidelity", "told"),
+    [
+        ([[0.9, 0.25]], r"fidelity\[0\]\[1\]: found 0.25, expected in \(0.25, 1\]"),
+        ([[0.9, 1.1]], r"fidelity\[0\]\[1\]: found 1.1"),
+        ([[0.9, np.nan]], "found nan"),
+        ([[0.9]], r"fidelity: found the shape \(1, 1\), expected that of p, \(1, 2\)"),
+        ([0.9, 0.9], "fidelity: found .*, expected a table of epochs by links"),
+    ],
+)
+def test_bad_fidelities(fidelity, told):
+    with pytest.raises(ProblemError, match=told):
+        LinkSeries([[0.5, 0.5]], 1, fidelity)
 
 
 # --- what all kinds share ---
@@ -82,7 +104,7 @@ def test_a_record_at_the_end_leaves_the_luck_of_the_others():
 
 
 @given(
-    st.lists(st.sampled_from(["constant", "drift", "diurnal", "outages"]), max_size=4),
+    st.lists(st.sampled_from(["constant", "drift", "diurnal", "outages", "jumps"]), max_size=4),
     st.floats(0, 100),
     st.floats(0, 0.999),
     st.integers(0, 40),
@@ -90,11 +112,16 @@ def test_a_record_at_the_end_leaves_the_luck_of_the_others():
     st.integers(0, 2**40),
 )
 def test_p_stays_a_probability(kinds, sd, amplitude, slots, step, seed):
-    given_values = {"drift": {"sd": sd}, "diurnal": {"amplitude": amplitude, "of": "p"}, "outages": {"mttr": 1 + sd}}
-    network = Network.from_columns("abc", [0, 0, 1], [1, 2, 2], p=[1.0, 0.3, 1e-300])
+    given_values = {
+        "drift": {"sd": sd, "fidelity_sd": sd, "shared": amplitude}, "jumps": {"sd": sd, "fidelity_sd": sd, "every": 3},
+        "diurnal": {"amplitude": amplitude, "of": "p"}, "outages": {"mttr": 1 + sd},
+    }  # fmt: skip
+    network = Network.from_columns("abc", [0, 0, 1], [1, 2, 2], p=[1.0, 0.3, 1e-300], fidelity=[1.0, 0.9, 0.2500001])
     records = [dynamics(kind, **given_values.get(kind, {})) for kind in kinds]
-    p = draw_dynamics(network, records, slots, seed=seed, slots_per_epoch=step).p
-    assert np.all((p >= 0) & (p <= 1))
+    series = draw_dynamics(network, records, slots, seed=seed, slots_per_epoch=step)
+    assert np.all((series.p >= 0) & (series.p <= 1))
+    assert (series.fidelity is None) == (sd == 0 or not {"drift", "jumps"} & set(kinds))
+    assert series.fidelity is None or np.all(series.fidelity[:, 0] == 1.0)  # no noise, whatever it is multiplied by
 
 
 @pytest.mark.parametrize(
@@ -107,6 +134,8 @@ def test_p_stays_a_probability(kinds, sd, amplitude, slots, step, seed):
         ({"kind": "drift", "start": "later"}, "expected 'stationary' or 'nominal'"),
         ({"kind": "diurnal", "amplitude": 1.0}, "diurnal.amplitude: found 1.0, expected less than 1"),
         ({"kind": "outages", "mtbf": 0.5}, "outages.mtbf: found 0.5"),
+        ({"kind": "drift", "fidelity_sd": -1, "shared": 2}, "drift.fidelity_sd: found -1, .*drift.shared: found 2"),
+        ({"kind": "jumps", "every": 0.5, "sd": 101}, "jumps.every: found 0.5, .*jumps.sd: found 101"),
         ({"kind": "outages", "share": float("nan")}, "outages.share"),
     ],
 )
@@ -148,6 +177,93 @@ def test_drift_may_start_at_the_nominal_value():
     x = logit(draw_dynamics(MANY, dynamics("drift", sd=1, correlation_slots=30, start="nominal"), 50, seed=2).p)
     variance = 1 - np.exp(-2 * np.arange(50) / 30)
     assert np.all(np.abs(np.mean(x**2, axis=1) - variance) <= 4.5 * variance * np.sqrt(2 / x.shape[1]))
+
+
+def louder(series, network):
+    """ln of what the noise of fresh pairs is multiplied by."""
+    return np.log(np.log((4 * series.fidelity - 1) / 3) / np.log((4 * network.fidelity - 1) / 3))
+
+
+NOISY = grid(rows=20, columns=20, fidelity=0.9)
+
+
+@pytest.mark.parametrize("shared", [0.0, 0.5])
+def test_noise_drifts_as_p_does(shared):
+    record = dynamics("drift", sd=0.4, fidelity_sd=0.3, correlation_slots=20, shared=shared)
+    series = draw_dynamics(NOISY, record, 400, seed=3)
+    found, keep = {0.4: logit(series.p), 0.3: louder(series, NOISY)}, np.exp(-1 / 20)
+    inflated = (1 + keep**2) / (1 - keep**2) * (1 + 3 * shared)  # links of a node know of each other
+    for sd, x in found.items():
+        margin = 4 * sd**2 * np.sqrt(2 * inflated / x.size)
+        assert abs(np.mean(x**2) - sd**2) < margin
+        assert abs(np.mean(x[1:] * x[:-1]) - sd**2 * keep) < margin
+        assert abs(np.mean(x[10:] * x[:-10]) - sd**2 * keep**10) < margin
+    both = np.mean(found[0.4] * found[0.3])
+    assert abs(both) < 4 * 0.4 * 0.3 * np.sqrt(inflated / x.size)  # luck of its own
+
+
+@pytest.mark.parametrize(("shared", "of"), [(0.0, "p"), (0.6, "p"), (1.0, "p"), (0.6, "fidelity")])
+def test_links_of_a_node_share_variance(shared, of):
+    record = dynamics("drift", sd=0.5, fidelity_sd=0.5, correlation_slots=1, shared=shared)
+    series = draw_dynamics(NOISY, record, 900, seed=6, slots_per_epoch=5)
+    x = logit(series.p) if of == "p" else louder(series, NOISY)
+    near, far, ends = [], [], np.stack([NOISY.source, NOISY.target])
+    for e in range(0, NOISY.n_links, 7):
+        common = (ends[:, e][:, None, None] == ends[None]).any(axis=(0, 1))
+        near += [np.mean(x[:, e] * x[:, f]) for f in np.flatnonzero(common) if f != e]
+        far += [np.mean(x[:, e] * x[:, f]) for f in np.flatnonzero(~common)[::50]]
+    margin = 4 * 0.25 * np.sqrt(2 * 4 / (len(x) * len(near)))  # some pairs of links have links or nodes in common
+    assert abs(np.mean(near) - shared / 2 * 0.25) < margin
+    assert abs(np.mean(far)) < margin
+
+
+def test_what_is_not_asked_for_leaves_luck_and_fidelity_as_they_are():
+    plain = draw_dynamics(NOISY, dynamics("drift", sd=0.4), 60, seed=4)
+    assert plain.fidelity is None
+    noisy = draw_dynamics(NOISY, dynamics("drift", sd=0.4, fidelity_sd=0.2), 60, seed=4)
+    assert np.array_equal(plain.p, noisy.p)
+    jumping = draw_dynamics(NOISY, [dynamics("drift", sd=0.4, fidelity_sd=0.2), "outages"], 60, seed=4)
+    assert np.array_equal(jumping.fidelity, noisy.fidelity)
+    both = draw_dynamics(
+        NOISY, [dynamics("drift", sd=0.4, fidelity_sd=0.2), dynamics("jumps", sd=0, fidelity_sd=0.5)], 60, seed=4
+    )
+    alone = draw_dynamics(NOISY, ["constant", dynamics("jumps", sd=0, fidelity_sd=0.5)], 60, seed=4)
+    expected = louder(noisy, NOISY) + louder(alone, NOISY)
+    assert np.allclose(louder(both, NOISY), expected, atol=1e-9) and np.allclose(both.p, plain.p, rtol=1e-12)
+    own = draw_dynamics(NOISY, dynamics("drift", fidelity_sd=0.2, start="nominal"), 5, seed=4)
+    assert np.array_equal(own.fidelity[0], NOISY.fidelity) and not np.array_equal(own.fidelity[1], NOISY.fidelity)
+
+
+# --- jumps ---
+
+
+@pytest.mark.parametrize("step", [1, 6])
+def test_links_jump_at_their_rate_to_where_the_process_stands(step):
+    record = dynamics("jumps", every=40, sd=0.6, fidelity_sd=0.3)
+    series = draw_dynamics(NOISY, record, 400 * step, seed=5, slots_per_epoch=step)
+    x, y = logit(series.p), louder(series, NOISY)
+    stays = (1 - 1 / 40) ** step
+    jumped = series.p[1:] != series.p[:-1]
+    assert np.array_equal(jumped, series.fidelity[1:] != series.fidelity[:-1])  # both at the same times
+    assert abs(jumped.mean() - (1 - stays)) < 4 * np.sqrt(stays * (1 - stays) / jumped.size)
+    for offset, sd in ((x, 0.6), (y, 0.3)):
+        drawn = offset[1:][jumped]  # each but once
+        assert abs(np.mean(drawn)) < 4 * sd / np.sqrt(drawn.size)
+        assert abs(np.mean(drawn**2) - sd**2) < 4 * sd**2 * np.sqrt(2 / drawn.size)
+        assert abs(np.mean(offset[0] ** 2) - sd**2) < 4 * sd**2 * np.sqrt(2 / offset.shape[1])  # stationary at once
+        inflated = 2 * (1 + stays) / (1 - stays)
+        assert abs(np.mean(offset[5:] * offset[:-5]) - sd**2 * stays**5) < 4 * sd**2 * np.sqrt(inflated / offset.size)
+    drawn = x[1:][jumped], y[1:][jumped]
+    assert abs(np.mean(drawn[0] * drawn[1])) < 4 * 0.6 * 0.3 / np.sqrt(drawn[0].size)
+
+
+def test_jumps_may_start_at_the_nominal_value():
+    series = draw_dynamics(NOISY, dynamics("jumps", every=30, fidelity_sd=0.4, start="nominal"), 50, seed=1)
+    nominal = series.fidelity == NOISY.fidelity
+    assert nominal[0].all() and np.allclose(series.p[nominal], 0.5, rtol=1e-14)
+    assert (nominal[1:] <= nominal[:-1]).all()  # until the first jump, and never again
+    left = (1 - 1 / 30) ** np.arange(50)
+    assert np.all(np.abs(nominal.mean(axis=1) - left) <= 4.5 * np.sqrt(left * (1 - left) / NOISY.n_links) + 1e-12)
 
 
 # --- the day ---

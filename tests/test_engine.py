@@ -6,6 +6,7 @@ import random
 import numpy as np
 import pytest
 import slot_twin as twin
+from drifting import drifting_case, restless
 from slot_twin import Refused, Twin, random_case
 
 from qnroute.fields import UNLIMITED
@@ -14,7 +15,7 @@ from qnroute.simulation.demand import Demand
 from qnroute.simulation.dynamics import LinkSeries
 from qnroute.simulation.physics import Physics
 from qnroute.simulation.simulator import RefusedDecision, Simulator
-from qnroute.simulation.world import COUNTS, Run
+from qnroute.simulation.world import BELOW_FLOOR, COUNTS, Run
 
 SLOTS = 80
 
@@ -28,7 +29,8 @@ def run_of(case) -> Run:
     )  # fmt: skip
     columns = list(zip(*case["demand"])) or [[]] * 6
     demand = Demand(*(np.array(column, dtype=np.int64) for column in columns[:4]), *map(np.array, columns[4:]))
-    return Run(network, LinkSeries(np.array(case["p"]), case["slots_per_epoch"]), demand, case["seed"])
+    series = LinkSeries(np.array(case["p"]), case["slots_per_epoch"], case.get("true_fidelity"))
+    return Run(network, series, demand, case["seed"])
 
 
 def physics_of(case) -> Physics:
@@ -66,15 +68,30 @@ def conserved(simulator, run=0):
     np.testing.assert_array_equal(np.bincount(ends, minlength=len(world.memory)), state.qubits)
 
 
-def wander(case):
+def say(plain, real, rng):
+    """The same beliefs and active channels for the twin and for the engine."""
+    believed, active = restless(plain, rng)
+    if believed is not None:
+        plain.believe(believed)
+        real.believe(np.array(believed, dtype=float))
+    if active is not None:
+        plain.activate(active)
+        real.activate(np.array(active))
+
+
+def wander(case, *, saying=False):
     """Random decisions, many of them wrong, taken by both; what one refuses the other must refuse."""
     rng, plain, real = random.Random(case["seed"]), Twin(**case), simulator_of(case)
     refused = 0
     for _ in range(SLOTS):
+        if saying:
+            say(plain, real, rng)
         plain.begin()
         real.begin()
         assert real.waiting().tolist() == plain.queue
         for _ in range(rng.randint(0, 6)):
+            if saying:
+                say(plain, real, rng)
             one, other = some_decision(plain, real, rng)
             outcome = outcome_of(one, Refused)
             assert outcome == outcome_of(other, RefusedDecision)
@@ -83,7 +100,8 @@ def wander(case):
         real.finish()
     same(rows(real), plain.events)
     conserved(real)
-    return refused
+    assert real.state.counts[0, BELOW_FLOOR] == sum(row[1] == twin.BELOW_FLOOR for row in plain.events)
+    return refused, int(real.state.counts[0, BELOW_FLOOR])
 
 
 def some_decision(plain, real, rng):
@@ -120,18 +138,26 @@ def some_route(plain, rng):
 
 
 def test_agrees_with_the_twin_whatever_is_decided():
-    refused = sum(wander(random_case(seed)) for seed in range(400))
+    refused = sum(wander(random_case(seed))[0] for seed in range(400))
     assert refused > 1000
+
+
+def test_agrees_with_the_twin_where_links_are_not_what_they_are_believed_to_be():
+    found = [wander(drifting_case(seed), saying=True) for seed in range(130)]
+    refused, below = np.sum(found, axis=0)
+    assert refused > 400 and below > 100
+    assert sum(wander(drifting_case(seed))[1] for seed in range(130, 150)) > 10
 
 
 @pytest.mark.slow
 def test_agrees_with_the_twin_on_thousands_of_scenarios():
     for seed in range(400, 4000):
         wander(random_case(seed))
+        wander(drifting_case(seed), saying=True)
 
 
 def test_runs_side_by_side_are_the_runs_alone():
-    cases = [random_case(seed) for seed in range(40)]
+    cases = [(drifting_case if seed % 2 else random_case)(seed) for seed in range(40)]
     for case in cases[1:]:
         case |= {
             name: cases[0][name] for name in ("decay", "lifetime", "min_fidelity", "model", "held", "slots_per_epoch")
@@ -193,6 +219,110 @@ def test_nothing_of_a_wrong_call_is_done():
         with pytest.raises(RefusedDecision, match=r"slot 0|expected"):
             call()
         np.testing.assert_array_equal(before, simulator.state.counts)
+
+
+# --- what may be said at any time ---
+
+
+def test_a_belief_decides_what_is_refused_and_the_truth_what_is_served():
+    case = random_case(0) | {
+        "links": [(0, 1)], "channels": [1], "p": [[1.0]], "true_fidelity": [[0.8]], "fidelity": [0.95],
+        "memory": [None] * 2, "swap": [1.0] * 2, "min_fidelity": 0.5, "model": "werner", "lifetime": 5, "held": 1,
+        "demand": [(0, 1, 0, 99, 0.9, 1.0), (0, 1, 0, 99, 0.75, 1.0)],
+    }  # fmt: skip
+    simulator = simulator_of(case)
+
+    def tried(request):
+        simulator.begin()
+        served = simulator.serve([request], [0], [0, 1])
+        simulator.finish()
+        return served.tolist()
+
+    assert tried(0) == [False]  # believed to be good enough, and is not
+    assert rows(simulator)[-1] == (0, twin.BELOW_FLOOR, 0, -1, 1, pytest.approx(0.8))
+    assert math.isnan(simulator.state.fidelity[0]) and simulator.waiting().tolist() == [0, 1]
+    simulator.believe([0.7])
+    simulator.believe([0.7])
+    assert [row for row in rows(simulator) if row[1] == twin.BELIEVED] == [(1, twin.BELIEVED, 0, -1, -1, 0.7)]
+    with pytest.raises(RefusedDecision, match="below the floor"):
+        tried(1)  # believed to be worse than it is
+    simulator.believe([1.0])
+    assert simulator.serve([1], [0], [0, 1]).tolist() == [True]
+    assert rows(simulator)[-1][:5] == (1, twin.SERVED, 1, 1, 1) and simulator.state.fidelity[1] == pytest.approx(0.8)
+    simulator.finish()
+    simulator.begin()
+    assert simulator.preposition([0], [0], [0, 1]).tolist() == [True]
+    assert rows(simulator)[-1][5] == pytest.approx(0.8)  # what is held is known
+    with pytest.raises(RefusedDecision, match="below the floor"):
+        simulator.serve_held([0], [0])
+
+
+def test_channels_that_rest_make_nothing_and_leave_others_their_luck():
+    for seed in range(30):
+        case = random_case(seed) | {"lifetime": 0, "memory": [None] * len(random_case(seed)["memory"])}
+        all_try, some = simulator_of(case), simulator_of(case)
+        resting = np.random.default_rng(seed).random(len(some.state.active)) < 0.5
+        some.activate(~resting)
+        for simulator in (all_try, some):
+            for _ in range(20):
+                simulator.begin()
+                simulator.finish()
+        made = [[row for row in rows(each) if row[1] == twin.MADE] for each in (all_try, some)]
+        assert made[1] == [row for row in made[0] if not resting[row[2]]]
+        assert some.state.counts[0, 0] == 20 * (~resting).sum()  # attempts
+
+
+def test_a_channel_that_rests_keeps_its_pair_and_runs_are_told_apart():
+    case = random_case(0) | {
+        "links": [(0, 1)], "channels": [2], "p": [[1.0]], "fidelity": [0.95], "memory": [None] * 2,
+        "swap": [1.0] * 2, "demand": [(0, 1, 0, 99, 0.0, 1.0)], "lifetime": 3, "decay": 1.0,
+    }  # fmt: skip
+    pair = Simulator([run_of(case)] * 2, physics_of(case), logged=True)
+    pair.begin()
+    pair.activate([False, True], run=1)
+    pair.believe([0.9], run=1)
+    assert rows(pair, 0)[-1][1] == twin.ARRIVED
+    assert [row[:5] for row in rows(pair, 1)[-2:]] == [(0, twin.SWITCHED, 0, 0, 1), (0, twin.BELIEVED, 0, -1, -1)]
+    assert (pair.state.birth == 0).all() and pair.serve([1], [2], [0, 1]).all()
+    pair.finish()
+    pair.begin()
+    assert pair.state.birth.tolist() == [0, 0, -1, 0]
+
+
+def test_a_log_has_room_for_all_that_is_said():
+    case = random_case(4)
+    simulator = simulator_of(case)
+    for slot in range(200):
+        for _ in range(7):
+            simulator.activate(~simulator.state.active)
+        simulator.believe(np.full(len(case["links"]), 0.6 + 0.001 * slot))
+        simulator.begin()
+        simulator.activate(~simulator.state.active)
+        simulator.finish()
+        assert simulator.log.length[0] <= len(simulator.log.rows)
+    found = simulator.events()["event"]
+    assert (found == twin.SWITCHED).sum() == 200 * 8 * len(simulator.state.active)
+    assert (found == twin.BELIEVED).sum() == 200 * len(case["links"])
+
+
+def test_what_cannot_be_said_is_refused():
+    simulator = simulator_of(random_case(5))
+    links, channels = len(simulator.state.believed), len(simulator.state.active)
+    for call, words in (
+        (lambda: simulator.activate([True]), f"channels: found the shape .* each of {channels}"),
+        (lambda: simulator.activate(np.ones(channels)), "channels: found float64 values, expected truth values"),
+        (lambda: simulator.activate(np.ones(channels, dtype=bool), run=1), "run: found 1, expected a number below 1"),
+        (lambda: simulator.activate(np.ones(channels, dtype=bool), run=-1), "run: found -1"),
+        (lambda: simulator.believe([0.5]), f"fidelity: found the shape .*each of {links}"),
+        (lambda: simulator.believe(["high"] * links), "fidelity: found .* values, expected numbers"),
+        (lambda: simulator.believe([0.5] * (links - 1) + [0.25]), r"\[\d+\]: found 0.25, expected in \(0.25, 1\]"),
+        (lambda: simulator.believe([0.5] * (links - 1) + [1.01]), "found 1.01"),
+        (lambda: simulator.believe([np.inf] * links), r"fidelity\[0\]: found inf"),
+    ):  # fmt: skip
+        with pytest.raises(RefusedDecision, match=words):
+            call()
+    np.testing.assert_array_equal(simulator.state.believed, simulator.world.nominal)
+    assert simulator.state.active.all() and not rows(simulator)
 
 
 def test_fidelities_are_finite_only_for_what_was_served():

@@ -9,9 +9,10 @@ from link_tables import wandering
 import qnroute as qn
 from qnroute import generate
 from qnroute.errors import ProblemError
-from qnroute.learning.links.features import outcomes
+from qnroute.learning.links.features import features, outcomes
 from qnroute.learning.links.instances import Course, Decisions, hindsight
 from qnroute.learning.links.model import LinkModel
+from qnroute.learning.links.model_files import load_model, save_model
 
 
 def test_hindsight_against_its_formula_and_nearer_to_the_truth_than_what_was_seen():
@@ -47,14 +48,14 @@ def usual(telemetry, seed, *, task="allocation"):
 
 
 @pytest.mark.parametrize(("kind", "task"), [("linear", "allocation"), ("mlp", "link-selection")])
-def test_models_of_telemetry_are_trained_for_decisions(kind, task):
+def test_models_of_telemetry_are_trained_for_decisions(kind, task, tmp_path):
     tables = [wandering(24, 10, seed=seed, attempts=40)[0] for seed in (0, 1)]
     given = [usual(table, 5, task=task) for table in tables]
     options = {"hidden": (8,), "epochs": 4} if kind == "mlp" else {}
     decisions = Decisions(given, Course(squared=0.1, rate=0.03, epochs=6), windows=15)
     plain = LinkModel(kind, options).fit(tables)
     found, again = (LinkModel(kind, options).fit(tables, decisions=decisions) for _ in range(2))
-    trained = found.scorers_[decisions.target]
+    trained, made = found.scorers_[decisions.target], features(tables[0])[-1]
     assert trained.regret_[trained.epoch_] == min(trained.regret_)
     assert trained.loss_ == ("spo+" if trained.epoch_ else "squared")
     for target, each in found.scorers_.items():
@@ -63,6 +64,12 @@ def test_models_of_telemetry_are_trained_for_decisions(kind, task):
             if target != decisions.target:
                 assert np.array_equal(values, plain.scorers_[target].arrays_[name])
     assert found.trained_ == plain.trained_
+    assert trained.epoch_ > 0 and not np.array_equal(
+        trained.predict(made), plain.scorers_[decisions.target].predict(made)
+    )
+    save_model(tmp_path / "one.safetensors", found)
+    loaded = load_model(tmp_path / "one.safetensors").scorers_[decisions.target]
+    assert loaded.loss_ == "spo+" and np.array_equal(loaded.predict(made), trained.predict(made))
 
 
 def test_decisions_that_do_not_fit_the_telemetry_are_refused():

@@ -14,6 +14,7 @@ from qnroute.simulation.policies import policy
 from qnroute.simulation.policy import play
 from qnroute.simulation.replay import load_log, log_document, replay
 from qnroute.simulation.scenario import Scenario
+from qnroute.simulation.simulator import Simulator
 
 POLICIES = (
     "reactive", "shortest-path", "highest-fidelity", "greedy", "static", "exact", "spep:min_fidelity=0,threshold=0.05",
@@ -23,33 +24,91 @@ COLUMNS = ("slot", "event", "a", "b", "c", "fidelity")
 SCENARIO = Scenario(
     "grid:rows=3,columns=3,p=0.4,fidelity=0.93,swap=0.9,memory=6",
     {"kind": "poisson", "rate": 1.5, "pairs": 5, "floor": [0.3, 0.7]},
-    dynamics="outages",
+    dynamics=["outages", {"kind": "drift", "sd": 0.1, "fidelity_sd": 0.7, "correlation_slots": 20}],
     slots=60,
     history=100,
 )
 
 
-def logged(name, seed=3):
-    simulator = play(policy(name), [SCENARIO.case(seed)], SCENARIO, logged=True)
+class Restless:
+    """A policy that says what it believes, and who should try, at random, after and before its decisions."""
+
+    def __init__(self, name, seed=0):
+        self._inner, self._rng = policy(name), np.random.default_rng(seed)
+
+    def start(self, simulator, cases):
+        self._inner.start(simulator, cases)
+        self.say(simulator)
+
+    def act(self, simulator):
+        self.say(simulator)
+        self._inner.act(simulator)
+        self.say(simulator)
+
+    def say(self, simulator):
+        links, channels = len(simulator.state.believed), len(simulator.state.active)
+        if self._rng.random() < 0.2:
+            simulator.believe(np.where(self._rng.random(links) < 0.3, self._rng.uniform(0.6, 1.0, links), np.nan))
+        if self._rng.random() < 0.2:
+            simulator.activate(self._rng.random(channels) < 0.9)
+
+
+def logged(name, seed=3, *, restless=False):
+    made = Restless(name, seed) if restless else policy(name)
+    simulator = play(made, [SCENARIO.case(seed)], SCENARIO, logged=True)
     return json.loads(json.dumps(log_document(simulator, SCENARIO, seed, name), allow_nan=False))
+
+
+SAID = (events.SWITCHED, events.BELIEVED)  # decisions that may have no consequence
+FOLLOWING = [event for event in range(len(EVENTS)) if event not in SAID]
 
 
 @pytest.fixture(scope="module")
 def document():
-    """A log in which everything happens."""
-    found = logged("spep:min_fidelity=0,threshold=0.05")
-    assert set(found["events"]["event"]) == set(range(len(EVENTS)))
+    """A log in which everything happens, but nothing is said."""
+    found = logged("spep:min_fidelity=0,threshold=0.05", 4)
+    assert set(found["events"]["event"]) == set(FOLLOWING)
     return found
 
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_every_policy_can_be_replayed(name, tmp_path):
-    for seed in (3, 4):
+    for seed, restless in ((3, False), (4, False), (5, True)):
         path = tmp_path / "log.json"
-        path.write_text(json.dumps(logged(name, seed)), encoding="utf-8")
+        path.write_text(json.dumps(logged(name, seed, restless=restless)), encoding="utf-8")
         read = load_log(path)
         again = replay(read)
         assert log_document(again, SCENARIO, seed, name) == read
+
+
+def test_what_is_said_between_slots_is_repeated_between_them():
+    """Also where nothing happens first in a slot that would tell whether it had begun."""
+    told = 0
+    for seed in range(30):
+        rng, scenario = (
+            np.random.default_rng(seed),
+            SCENARIO.replace(
+                network="grid:rows=1,columns=3,p=0.3,fidelity=0.9", workload={"kind": "poisson", "rate": 0.1}
+            ),
+        )
+        simulator = Simulator([scenario.case(seed).run], scenario.physics, held=8, logged=True)
+        for _ in range(25):
+            for begun in (False, True):
+                for _ in range(rng.integers(3)):
+                    if rng.random() < 0.6:
+                        simulator.activate(rng.random(2) < 0.5)
+                    else:
+                        simulator.believe(rng.choice([np.nan, 0.5, 0.9], 2))
+                simulator.finish() if begun else simulator.begin()
+        simulator.activate(~simulator.state.active)  # before a slot that is never played
+        found = log_document(simulator, scenario, seed, "by hand")
+        again = replay(json.loads(json.dumps(found)))
+        assert log_document(again, scenario, seed, "by hand") == found
+        np.testing.assert_array_equal(again.state.counts, simulator.state.counts)  # attempts, too
+        np.testing.assert_array_equal(again.state.active, simulator.state.active)
+        np.testing.assert_array_equal(again.state.believed, simulator.state.believed)
+        told += len(found["events"]["slot"])
+    assert told > 1000
 
 
 def test_a_run_that_ended_early_is_a_run():
@@ -74,7 +133,7 @@ def refused(document, *words):
     assert not [word for word in words if str(word) not in str(told.value)], str(told.value)
 
 
-@pytest.mark.parametrize("event", range(len(EVENTS)), ids=EVENTS)
+@pytest.mark.parametrize("event", FOLLOWING, ids=[EVENTS[event] for event in FOLLOWING])
 def test_no_row_can_be_left_out(event, document):
     """Nor be told twice, nor carry another number."""
     at = row_of(document, event)
@@ -93,7 +152,33 @@ def test_no_row_can_be_left_out(event, document):
             refused(bad)
 
 
-@pytest.mark.parametrize("event", range(len(EVENTS)), ids=EVENTS)
+@pytest.mark.parametrize("event", SAID, ids=[EVENTS[event] for event in SAID])
+def test_what_is_said_is_said_once_of_something_there_is(event):
+    found = logged("reactive", restless=True)
+    places = [i for i, each in enumerate(found["events"]["event"]) if each == event]
+    followed = 0
+    for at in places[::7]:
+        twice = copy.deepcopy(found)
+        for name in COLUMNS:
+            twice["events"][name].insert(at, twice["events"][name][at])
+        refused(twice)
+        changes = [("a", 10**6), ("a", -1), ("b", 2), ("b", -2), ("c", -2), ("event", 23 - event)]
+        changes += [("fidelity", 0.2), ("fidelity", float("inf"))] if event == events.BELIEVED else [("fidelity", 0.7)]
+        for name, value in [*changes, ("fidelity", None if event == events.BELIEVED else 1.0)]:
+            bad = copy.deepcopy(found)
+            bad["events"][name][at] = value
+            refused(bad)
+        gone = copy.deepcopy(found)
+        for name in COLUMNS:
+            del gone["events"][name][at]
+        try:
+            replay(gone)
+        except ProblemError:
+            followed += 1
+    assert len(places) > 40 and followed
+
+
+@pytest.mark.parametrize("event", FOLLOWING, ids=[EVENTS[event] for event in FOLLOWING])
 def test_no_fidelity_can_be_changed(event, document):
     at = row_of(document, event)
     told = document["events"]["fidelity"][at]
@@ -138,7 +223,7 @@ def test_a_decision_that_the_rules_do_not_allow_is_named(document):
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        (("seed",), 4),
+        (("seed",), 5),
         (("slots",), 40),
         (("scenario", "network"), "grid:rows=3,columns=3,p=0.5,fidelity=0.93,swap=0.9,memory=6"),
         (("scenario", "network"), "grid:rows=3,columns=3,p=0.4,fidelity=0.93,swap=0.8,memory=6"),
@@ -179,7 +264,7 @@ BAD = [
     ((("events", "a", 3), 10**30), "events.a[3]: found 1000000"),
     ((("events", "c", 3), -(10**30)), "events.c[3]: found -1000000"),
     ((("events", "slot", 3), Raw("1e999")), "events.slot[3]: found inf"),
-    ((("events", "event", 3), 10), "events.event[3]: found 10, expected 0 to 9"),
+    ((("events", "event", 3), 13), "events.event[3]: found 13, expected 0 to 12"),
     ((("events", "event", 3), -1), "events.event[3]: found -1"),
     ((("events", "event", 3), "made"), "events.event[3]: found 'made'"),
     ((("events", "fidelity", 3), "high"), "events.fidelity[3]: found 'high', expected a number or null"),

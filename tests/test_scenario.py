@@ -12,7 +12,7 @@ from qnroute.formats import load_network
 from qnroute.generate import grid
 from qnroute.learning.predictors import predictor
 from qnroute.network import Network
-from qnroute.simulation.dynamics import KINDS, Diurnal, Drift, Outages
+from qnroute.simulation.changes import KINDS, Diurnal, Drift, Jumps, Outages
 from qnroute.simulation.physics import Physics
 from qnroute.simulation.scenario import MOST_SLOTS, Scenario, cases_of, load_scenario
 from qnroute.simulation.workloads import WORKLOADS, Bursty, BusinessHours, Poisson, Traffic
@@ -24,7 +24,12 @@ WORKLOADS_HERE = (
     Bursty(pairs=3),
     Traffic(matrices=[[[0, 1], [2, 0]], [[0, 3], [0, 0]]], slots_per_matrix=4),
 )
-DYNAMICS_HERE = (Drift(sd=0.3), Diurnal(amplitude=0.2), Outages(share=0.5, node_share=0.2))
+DYNAMICS_HERE = (
+    Drift(sd=0.3, fidelity_sd=0.2, shared=0.5),
+    Diurnal(amplitude=0.2),
+    Outages(share=0.5, node_share=0.2),
+    Jumps(every=30, fidelity_sd=0.5, start="nominal"),
+)
 
 
 def small(**changes):

@@ -71,11 +71,13 @@ def without_times(table):
 
 def test_a_scenario_file_and_options_that_override_it(scenario, tmp_path, capsys):
     saved = tmp_path / "changed.json"
-    changes = ["--slots", 40, "--decay", 0.9, "--held", 2, "--dynamics", "drift:sd=0.2", "--dynamics", "outages"]
+    changes = ["--slots", 40, "--decay", 0.9, "--held", 2, "--dynamics", "drift:sd=0.2,fidelity_sd=0.3"]
+    changes += ["--dynamics", "jumps:every=300,fidelity_sd=1", "--dynamics", "outages"]
     shown(capsys, scenario, *changes, "--policy", "reactive", "--runs", 1, "--save", saved, "--no-bound")
     old, new = (load_scenario(path).to_dict() for path in (scenario, saved))
     assert new["slots"] == 40 and new["held"] == 2 and new["physics"] == old["physics"] | {"decay": 0.9}
-    assert [each["kind"] for each in new["dynamics"]] == ["drift", "outages"]
+    assert [each["kind"] for each in new["dynamics"]] == ["drift", "jumps", "outages"]
+    assert (new["dynamics"][0]["fidelity_sd"], new["dynamics"][1]["every"]) == (0.3, 300)
     assert (new["network"], new["workload"], new["history"]) == (old["network"], old["workload"], old["history"])
     other = ["--network", "tokyo", "--workload", "bursty:pairs=3", "--model", "printed", "--lifetime", 4]
     shown(capsys, scenario, *other, "--min-fidelity", 0.1, "--policy", "reactive", "--runs", 1, "--save", saved)
@@ -146,6 +148,7 @@ BAD = [
     ("S --workload business-hours:high_pairs=900", "pairs"),
     ("S --dynamics magic", "dynamics: found 'magic', expected one of constant"),
     ("S --dynamics drift:sd=-1", "drift.sd: found -1"),
+    ("S --dynamics jumps:every=0", "jumps.every: found 0"),
     ("S --dynamics diurnal:amplitude=nan", "diurnal.amplitude: found nan"),
     ("S --network nowhere", "nowhere"),
     ("S --network grid:rows=0,columns=2", "rows"),

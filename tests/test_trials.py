@@ -9,6 +9,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import slot_twin as twin
+from drifting import drifting_case
 from slot_twin import random_case
 from test_engine import SLOTS, rows
 from trial_cases import PAST, case_of, history_of, played, text
@@ -189,10 +190,13 @@ def test_names_are_checked_before_any_work(monkeypatch):
 @pytest.mark.parametrize("name", ["reactive", "exact", "spep:predictor=mean,threshold=0,min_fidelity=0",
                                   "lookahead:predictor=mean,trust=1,place=0"])  # fmt: skip
 def test_measures_are_a_recount_of_the_log(name):
-    by_held = 0
+    by_held = below = 0
     for seed in range(4 if name == "exact" else 40):
-        drawn = random_case(seed) | {"memory": [None] * len(random_case(seed)["memory"]), "held": 3}
-        drawn["demand"] = [(*row[:4], row[4] / 2, row[5]) for row in drawn["demand"]]
+        drawn = (drifting_case if seed % 2 else random_case)(seed) | {
+            "memory": [None] * len(random_case(seed)["memory"]),
+            "held": 3,
+        }
+        drawn["demand"] = [(*row[:4], row[4] / (1 + (seed + 1) % 2), row[5]) for row in drawn["demand"]]
         simulator = played(policy(name), drawn, [case_of(drawn, history=history_of(drawn))])
         counts, served, spent, route = Counter(), {}, {}, 0
         for slot, event, a, b, c, fidelity in rows(simulator):
@@ -218,11 +222,14 @@ def test_measures_are_a_recount_of_the_log(name):
             "worth": sum(weights[k] for k in served) / sum(weights) if total else None,
             "throughput": len(served) / SLOTS, "by_held": np.mean([each[3] for each in order]) if order else None,
             "made": made, "held": counts[twin.HELD], "swap_failures": counts[twin.SWAP_FAILED],
+            "below_floor": counts[twin.BELOW_FLOOR],
         })  # fmt: skip
+        below += found.below_floor
         np.testing.assert_array_equal(latencies(simulator), [each[0] for each in order])
         np.testing.assert_allclose(fidelities(simulator), [each[1] for each in order])
         by_held += sum(each[3] for each in order)
     assert by_held > 20 or name in ("reactive", "exact")
+    assert below > 5 or name == "exact"
 
 
 def test_the_history_is_not_played():

@@ -10,6 +10,7 @@ import numpy as np
 
 from qnroute.benchmark.chances import LEVEL, Interval
 from qnroute.errors import ProblemError
+from qnroute.multiplicity import holm
 
 
 @dataclass(frozen=True)
@@ -73,16 +74,6 @@ def difference(one: Sequence[float], other: Sequence[float]) -> Difference:
     unpaired = float(mannwhitneyu(a, b, alternative="two-sided").pvalue)
     paired = float(wilcoxon(apart).pvalue)
     return Difference(mean_interval(apart), unpaired, paired, unpaired, paired)
-
-
-def holm(p: Sequence[float]) -> np.ndarray:
-    """p-values after Holm's step-down correction (Scand. J. Statist. 6, 65 (1979)), in the order given."""
-    given = np.asarray(p, dtype=float)
-    order = np.argsort(given, kind="stable")
-    steps = given[order] * (len(given) - np.arange(len(given)))
-    corrected = np.empty(len(given))
-    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0) if len(given) else steps
-    return corrected
 
 
 def corrected(found: Mapping[str, Difference]) -> dict[str, Difference]:

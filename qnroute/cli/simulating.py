@@ -59,6 +59,14 @@ def simulate(
         str | None, typer.Option(help="Write all events of the first run of the first policy: .json")
     ] = None,
     save: Annotated[str | None, typer.Option(help="Write the scenario: .json", metavar="FILE")] = None,
+    telemetry: Annotated[
+        str | None,
+        typer.Option(
+            help="Write what is seen of links in the first policy's runs, which are played once more: .csv .csv.gz",
+            metavar="FILE",
+        ),
+    ] = None,
+    window: Annotated[int, typer.Option(min=1, help="Slots of a window of the telemetry.", metavar="SLOTS")] = 50,
     replay: Annotated[
         str | None, typer.Option(help="Repeat an event file and check it; nothing else.", metavar="FILE")
     ] = None,
@@ -77,9 +85,13 @@ def simulate(
         return
     from qnroute.errors import NoAnswer
 
-    _require(out, plot, log, save)
+    _require(out, plot, log, save, telemetry)
     physics = _given(decay=decay, lifetime=lifetime, min_fidelity=min_fidelity, model=model)
     made = _scenario(scenario, network, workload, dynamics, physics, _given(slots=slots, history=history, held=held))
+    if telemetry is not None:
+        from qnroute.simulation.recording import require_windows
+
+        require_windows(made, window)
     from qnroute.interruption import noted
     from qnroute.methods import TIME_LIMIT
     from qnroute.settings import Settings
@@ -94,6 +106,8 @@ def simulate(
     if "-" not in (out, log, save):
         _report(trials)
     _write(trials, out=out, plot=plot, log=log, save=save)
+    if telemetry is not None:
+        _record(trials, telemetry, window)
     if trials.stopped:
         console.remark(f"{trials.stopped}: these are the runs finished by then")
 
@@ -142,17 +156,19 @@ def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _require(out: str | None, plot: str | None, log: str | None, save: str | None) -> None:
+def _require(out: str | None, plot: str | None, log: str | None, save: str | None, telemetry: str | None) -> None:
     """Refuse, before long work, files that could not be written after it."""
     from qnroute.errors import ProblemError
     from qnroute.formats.writing import named, require_writable
 
-    given = [path for path in (out, plot, log, save) if path is not None]
+    given = [path for path in (out, plot, log, save, telemetry) if path is not None]
     if twice := [path for path in given if given.count(path) > 1]:
         raise ProblemError("named more than once, expected a file for each", source=named(twice[0]))
     for path in (out, log, save):
         if path is not None and path != "-" and not path.endswith(".json"):
             raise ProblemError("expected a name ending in .json", source=path)
+    if telemetry is not None and not telemetry.endswith((".csv", ".csv.gz")):
+        raise ProblemError("expected a name ending in .csv or .csv.gz", source=telemetry)
     for path in given:
         require_writable(path)
     if plot is not None:
@@ -183,6 +199,18 @@ def _write(trials: Trials, *, out: str | None, plot: str | None, log: str | None
         from qnroute.plot import save_figure
 
         save_figure(plot_trials(trials), plot)
+
+
+def _record(trials: Trials, path: str, window: int) -> None:
+    """Write telemetry of the finished runs of the first policy, if there are any."""
+    from qnroute.learning.links.telemetry_files import save_telemetry
+    from qnroute.simulation.recording import recorded
+
+    if not trials.of(trials.policies[0]):
+        console.remark(f"{path}: not written: no run of {trials.policies[0]} was finished")
+        return
+    with console.doing("playing once more for telemetry"):
+        save_telemetry(path, recorded(trials, window=window))
 
 
 def _replay(path: str) -> None:

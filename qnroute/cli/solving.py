@@ -85,7 +85,7 @@ def compare(
 
     if out is not None:
         require_table(out)
-    _require_one_standard_input(*problems)
+    require_one_standard_input(*problems)
     names = None if methods is None else [name.strip() for name in methods.split(",") if name.strip()]
     if names == []:
         raise ProblemError(f"--methods: found {methods!r}, expected names, or nothing at all for the usual ones")
@@ -118,7 +118,7 @@ def check(
     from qnroute.formats.reading import source_of
     from qnroute.formats.results import verify
 
-    _require_one_standard_input(problem, result)
+    require_one_standard_input(problem, result)
     stated, claimed = load_problem(problem), load_result(result)
     verdict = verify(stated, claimed)
     if verdict.broken:
@@ -140,7 +140,8 @@ def key_values(pairs: list[str], what: str = "--option") -> dict[str, str]:
     return {key: value for key, _, value in (pair.partition("=") for pair in pairs)}
 
 
-def _require_one_standard_input(*paths: str) -> None:
+def require_one_standard_input(*paths: str) -> None:
+    """Refuse a command line that reads standard input twice."""
     from qnroute.errors import ProblemError
 
     if paths.count("-") > 1:

@@ -9,12 +9,14 @@ Links that keep failing are taken for down, and routes avoid them until a try su
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
 from qnroute.simulation.events import with_room
 from qnroute.simulation.knowledge import Knowledge, Outlook
-from qnroute.simulation.plans import likely_routes
+from qnroute.simulation.plans import freshly_stored, routes_between
 from qnroute.simulation.proposals import Belief, Candidates, Columns, Room, at_once, carry_out, weighed
 from qnroute.simulation.scenario import Case
 from qnroute.simulation.search import workspace_of
@@ -43,6 +45,8 @@ class Hybrid:
         Qubits that every node keeps free of links which no route needs.
     probe
         Slots without a try after which an idle link comes first.
+    horizon
+        Slots within which a route shall serve, in what it is worth.
     """
 
     def __init__(
@@ -51,10 +55,10 @@ class Hybrid:
         *,
         window: int = 50,
         candidates: int = 6,
-        decide: str = "exact",
-        reserve: int = 2,
+        decide: str = "greedy",
+        reserve: int = 0,
         probe: int = 50,
-        horizon: int = 100,
+        horizon: int = 4,
     ):
         self._knowledge, self._window, self._candidates = knowledge, window, candidates
         self._exact, self._reserve, self._probe = decide == "exact", reserve, probe
@@ -67,6 +71,11 @@ class Hybrid:
         self._belief = Belief(np.zeros(links), np.zeros(links), self._horizon)
         self._active = np.ones(channels, dtype=bool)
         self.loops = [_Loop(self, simulator, run, case) for run, case in enumerate(cases)]
+
+    @property
+    def notes(self) -> tuple[dict[str, Any], ...]:
+        """What the loop of the first run found and did, window by window."""
+        return tuple(asdict(note) for note in getattr(self.loops[0].knowledge, "notes", ()))
 
     def act(self, simulator: Simulator) -> None:
         """Decide in the present slot."""
@@ -131,8 +140,10 @@ class _Loop:
         for j in chosen:
             links = columns.links[columns.indptr[j] : columns.indptr[j + 1]] - self._links.start
             self._asked_for[links] += 1.0
-        carry_out(w, s, run, asked, columns, chosen, self._idle, policy._reserve, policy._work, policy._active,
-                  simulator.log)  # fmt: skip
+        carry_out(
+            w, s, run, asked, columns, chosen, self._idle, policy._reserve, policy._belief, policy._work,
+            policy._active, simulator.log,
+        )  # fmt: skip
         simulator.activate(policy._active[self._channels], run)
 
 
@@ -149,7 +160,7 @@ class _Routes:
     def renew(self, p: np.ndarray) -> None:
         """Forget all; from now on links have this chance in a slot."""
         likely = -np.expm1(_PATIENCE * np.log1p(-np.clip(p, 1e-6, 1.0 - 1e-9)))
-        self._known = self._network.replace(p=likely)
+        self._known = freshly_stored(self._network.replace(p=likely), self._physics)
         self._empty()
 
     def _empty(self) -> None:
@@ -169,7 +180,7 @@ class _Routes:
         return self._table, np.array([self._place[key] for key in keys], dtype=np.int64)
 
     def _add(self, low: np.ndarray, high: np.ndarray) -> None:
-        table = likely_routes(self._known, self._physics, low, high, 0.0, self._count)
+        table = routes_between(self._known, self._physics, low, high, 0.0, self._count)
         counts = np.bincount(table.request, minlength=len(low))
         self._first += (self._first[-1] + np.cumsum(counts)).tolist()
         self._indptr += (self._indptr[-1] + np.cumsum(table.hops)).tolist()

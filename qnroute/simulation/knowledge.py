@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from qnroute.learning.links.features import History
-from qnroute.learning.links.model import Estimate, LinkModel
+from qnroute.learning.links.model import LinkModel
 from qnroute.learning.links.telemetry import Telemetry
 from qnroute.learning.links.watching import OutageFilter, PageHinkley, surprise
 from qnroute.simulation.scenario import Case
@@ -20,12 +20,14 @@ from qnroute.simulation.simulator import Simulator
 from qnroute.simulation.telemetry import Monitor
 
 _LEAST, _MOST = 1e-4, 1.0 - 1e-9  # of p
+_LEAST_FIDELITY = 0.2500001
 
 
 class Outlook(NamedTuple):
     """What is expected of the m links of a run in the next window."""
 
     p: np.ndarray
+    p_sd: np.ndarray
     fidelity: np.ndarray
     fidelity_sd: np.ndarray
 
@@ -74,7 +76,8 @@ class Calibrated:
 
     def outlook(self) -> Outlook:
         """See `Knowledge`."""
-        return Outlook(self._network.p * self._up.now, self._network.fidelity, np.zeros(self._network.n_links))
+        sure = np.zeros(self._network.n_links)
+        return Outlook(self._network.p * self._up.now, sure, self._network.fidelity, sure)
 
 
 class Informed:
@@ -100,7 +103,7 @@ class Informed:
         series, network = self._run.series, self._run.network
         row = min((self._slot + 1) // series.slots_per_epoch, len(series.p) - 1)
         fidelity = network.fidelity if series.fidelity is None else series.fidelity[row]
-        return Outlook(series.p[row], fidelity, np.zeros(network.n_links))
+        return Outlook(series.p[row], np.zeros(network.n_links), fidelity, np.zeros(network.n_links))
 
 
 @dataclass
@@ -125,8 +128,8 @@ class Learned:
         One trained before, on other networks; it is used until it is retrained.
     base
         Telemetry of other networks, to which that of the run is added when it is retrained.
-    window, retrain
-        Slots of a window; windows after which the model is retrained, 0 for never.
+    retrain
+        Windows after which the model is retrained, 0 for never.
     alarm
         Standard deviations of surprise, summed up over windows, at which it is retrained at once.
     """
@@ -140,14 +143,13 @@ class Learned:
         options: Mapping[str, Any] | None = None,
         model: LinkModel | None = None,
         base: Sequence[Telemetry] = (),
-        window: int = 50,
         retrain: int = 10,
         alarm: float = 10.0,
         checks: float = 10.0,
     ):
         self._network, self._how, self._kind, self._options = case.run.network, failures, kind, dict(options or {})
         self._model, self._base = model, tuple(base)
-        self._window, self._retrain, self._checks = window, retrain, checks
+        self._retrain, self._checks = retrain, checks
         self._drift = PageHinkley(allowed=1.0, threshold=alarm)
         self.notes: list[Note] = []
 
@@ -155,10 +157,10 @@ class Learned:
         """See `Knowledge`."""
         network, m = self._network, self._network.n_links
         self._run, self._up = run, _Up(self._how, m, run)
-        self._monitor = Monitor(simulator, window=self._window, checks=self._checks, run=run)
+        self._monitor = Monitor(checks=self._checks, run=run)
         self._history = History(network.length_km, network.loss_db)
         self._neighbours = self._monitor.telemetry(simulator).neighbours()
-        self._outlook = Outlook(network.p, network.fidelity, np.zeros(m))
+        self._outlook = Outlook(network.p, np.full(m, np.nan), network.fidelity, np.zeros(m))
         self._excused, self._since = np.zeros((2, m)), 0
 
     def seen(self, simulator: Simulator, tries: np.ndarray, made: np.ndarray) -> np.ndarray:
@@ -172,7 +174,10 @@ class Learned:
         row = self._monitor.close(simulator, excused=self._excused)
         self._excused[:] = 0.0
         self._history.take(*row)
-        how_far = surprise(row[1], row[0], self._outlook.p)
+        known = ~np.isnan(self._outlook.p_sd)  # not so in the first window: a calibration does not say how sure it is
+        how_far = surprise(
+            row[1], np.where(known, row[0], 0.0), self._outlook.p, np.where(known, self._outlook.p_sd, 0.0)
+        )
         alarm, self._since = self._drift.update(how_far), self._since + 1
         due = self._retrain > 0 and (self._since >= self._retrain or (alarm and self._since > 1))
         if due:
@@ -182,21 +187,25 @@ class Learned:
         self.notes.append(Note(simulator.slot + 1, how_far, alarm, due, down))
         self._outlook = self._predicted()
 
+    def telemetry(self, simulator: Simulator) -> Telemetry:
+        """What was seen in the windows that have ended."""
+        return self._monitor.telemetry(simulator)
+
     def _trained(self, simulator: Simulator) -> LinkModel:
-        tables = [*self._base, self._monitor.telemetry(simulator)]
+        tables = [*self._base, self.telemetry(simulator)]
         return LinkModel(self._kind, self._options).fit(tables, targets=("p", "fidelity"))
 
     def _predicted(self) -> Outlook:
         X = self._history.features()
         if self._model is None:
             return _smoothed(X)
-        found = self._model.forecast(X, self._neighbours)
-        first = _smoothed(X)
-        p = first.p if found.p is None else np.clip(found.p.mean, _LEAST, _MOST)
-        f: Estimate | None = found.fidelity
-        if f is None:
-            return Outlook(p, first.fidelity, first.fidelity_sd)
-        return Outlook(p, np.clip(f.mean, 0.2500001, 1.0), f.sd)
+        found, said = self._model.forecast(X, self._neighbours), _smoothed(X)
+        if found.p is not None:
+            said = said._replace(p=np.clip(found.p.mean, _LEAST, _MOST), p_sd=found.p.sd)
+        if found.fidelity is not None:
+            fidelity = np.clip(found.fidelity.mean, _LEAST_FIDELITY, 1.0)
+            said = said._replace(fidelity=fidelity, fidelity_sd=found.fidelity.sd)
+        return said
 
     def outlook(self) -> Outlook:
         """See `Knowledge`."""
@@ -208,10 +217,11 @@ def _smoothed(X: np.ndarray) -> Outlook:
     from qnroute.learning.links.features import FEATURES, PARITY
 
     at = FEATURES.index
-    fidelity, samples = np.clip(X[:, at("fidelity_16")], 0.2500001, 1.0), X[:, at("samples_16")]
+    p, tries = np.clip(X[:, at("rate_4")], _LEAST, _MOST), X[:, at("attempts_4")]
+    fidelity, samples = np.clip(X[:, at("fidelity_16")], _LEAST_FIDELITY, 1.0), X[:, at("samples_16")]
     even = (2.0 * fidelity + 1.0) / 3.0
     return Outlook(
-        np.clip(X[:, at("rate_4")], _LEAST, _MOST), fidelity, np.sqrt(PARITY * even * (1.0 - even) / (samples + 10.0))
+        p, np.sqrt(p * (1.0 - p) / (tries + 1.0)), fidelity, np.sqrt(PARITY * even * (1.0 - even) / (samples + 10.0))
     )
 
 

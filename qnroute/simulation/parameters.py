@@ -13,7 +13,7 @@ from qnroute.errors import ProblemError
 from qnroute.fields import LARGEST, chosen
 from qnroute.generate import Range
 
-STRUCTURE, ARRIVALS, DYNAMICS = 1, 2, 3  # streams of randomness that never meet, whatever the seeds
+STRUCTURE, ARRIVALS, DYNAMICS, CHECKS = 1, 2, 3, 4  # streams of randomness that never meet, whatever the seeds
 
 Seed = int | Sequence[int]  # one number or several, each at least 0
 

@@ -80,9 +80,11 @@ class Physics:
 
 def _ages_kept(scale: np.ndarray, decays: np.ndarray, floor: float) -> np.ndarray:
     """How many ages from 0 on keep ``scale * decays >= floor``; decays descend, so that bisection finds it."""
-    low, high = np.zeros(scale.shape, dtype=np.int64), np.full(scale.shape, len(decays), dtype=np.int64)
+    ages = len(decays)
+    high = np.full(scale.shape, ages, dtype=np.int64)
+    low = np.where(scale * decays[-1] >= floor, high, 0)
     while (low < high).any():
         middle = (low + high) // 2  # where both have met it may be out of range, and nothing changes
-        kept = scale * decays[np.minimum(middle, len(decays) - 1)] >= floor
+        kept = scale * decays[np.minimum(middle, ages - 1)] >= floor
         low, high = np.where(kept & (low < high), middle + 1, low), np.where(kept, high, middle)
     return low

@@ -106,15 +106,25 @@ def likely_routes(
     count
         Of each pair, at most.
     """
-    law = physics.law(network.fidelity)
-    fresh = np.clip(law.scale[0] + law.shift, 1e-9, 1.0)
+    return routes_between(freshly_stored(network, physics), physics, low, high, floor, count)
+
+
+def freshly_stored(network: Network, physics: Physics) -> Network:
+    """The network whose links have the fidelity that stands for the quality of a fresh pair, and no other limits."""
+    quality = physics.law(network.fidelity)
+    fresh = np.clip(quality.scale[0] + quality.shift, 1e-9, 1.0)
+    fidelity = np.maximum((1.0 + 3.0 * fresh) / 4.0, 0.2500001)
+    return network.replace(fidelity=fidelity, memory=None, degree=None, score=None)
+
+
+def routes_between(
+    fresh: Network, physics: Physics, low: np.ndarray, high: np.ndarray, floor: float, count: int
+) -> RouteTable:
+    """`likely_routes` on a network that is `freshly_stored` already."""
     need = float(physics.quality(floor))
-    plain = network.replace(
-        fidelity=np.maximum((1.0 + 3.0 * fresh) / 4.0, 0.2500001), memory=None, degree=None, score=None
-    )
-    ids = network.node_ids
+    ids = fresh.node_ids
     asked = [
         Request(f"{u}-{v}", ids[u], ids[v], min_fidelity=float(np.clip((1.0 + 3.0 * need) / 4.0, 0.0, 1.0)))
         for u, v in zip(low.tolist(), high.tolist())
     ]
-    return enumerate_routes(Problem(plain, asked), per_request=count)
+    return enumerate_routes(Problem(fresh, asked), per_request=count)

@@ -22,6 +22,10 @@ from qnroute.simulation.policy import Policy
 GROUP = "qnroute.policies"
 PREDICTED = ("frequency", "arima", "lstm", "lstm-clock", "logistic", "last-value", "seasonal", "mean", "oracle")
 
+KNOWING = (
+    "nominal", "last-value", "empirical", "linear", "gradient-boosting", "mlp", "graph", "oracle",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class PolicyKind:
@@ -113,6 +117,23 @@ BUILT_IN = (
             Option("candidates", int, 6, "routes of each pair of nodes on which demand falls", 1, 1000),
         ),
     ),
+    PolicyKind(
+        "hybrid",
+        "paper A's closed loop: links predicted from telemetry, routes proposed and chosen, their links switched on",
+        "qnroute.simulation.policies:_hybrid",
+        (
+            Option("links", str, "empirical", "what predicts links", choices=KNOWING),
+            Option("model", str, "", "file of a trained model (qnroute score fit)"),
+            Option("window", int, 50, "slots after which links are predicted anew", 1, 1_000_000),
+            Option("retrain", int, 10, "windows after which the model is retrained, 0: never", 0, 1_000_000),
+            Option("failures", str, "watched", "how failing links are known", choices=("watched", "known", "ignored")),
+            Option("decide", str, "greedy", "how routes are chosen", choices=("greedy", "exact")),
+            Option("candidates", int, 6, "routes of each pair of nodes", 1, 1000),
+            Option("horizon", int, 4, "slots within which a route shall serve", 1, 100_000),
+            Option("reserve", int, 0, "qubits of each node kept free of links that no route needs", 0, 1_000_000),
+            Option("probe", int, 50, "slots without a try after which an idle link comes first", 1, 1_000_000),
+        ),
+    ),
 )  # fmt: skip
 
 
@@ -163,3 +184,21 @@ def _lookahead(*, predictor: str, **rest: Any) -> Policy:
     from qnroute.simulation.lookahead import LookAhead
 
     return LookAhead(predictor_of(predictor), **rest)
+
+
+def _hybrid(*, links: str, model: str, retrain: int, failures: str, **rest: Any) -> Policy:
+    from qnroute.simulation import knowledge as known
+    from qnroute.simulation.hybrid import Hybrid
+
+    how = known.Failures(failures)
+    if links == "nominal":
+        return Hybrid(lambda case: known.Calibrated(case, how), **rest)
+    if links == "oracle":
+        return Hybrid(lambda case: known.Informed(case, how), **rest)
+    trained = None
+    if model:
+        from qnroute.learning.links.model_files import load_model
+
+        trained = load_model(model)
+        links = trained.kind
+    return Hybrid(lambda case: known.Learned(case, how, kind=links, model=trained, retrain=retrain), **rest)

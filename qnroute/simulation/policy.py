@@ -11,7 +11,7 @@ from qnroute.simulation.simulator import Simulator
 Progress = Callable[[int], None]
 """Called now and then with the slot that has been reached."""
 
-_STRIDE = 500  # slots between two calls of progress
+_STRIDE = 500  # slots between two calls of progress, unless a window is given
 
 
 @runtime_checkable
@@ -38,6 +38,8 @@ def play(
     slots: int | None = None,
     progress: Progress | None = None,
     stopped: Callable[[], bool] = lambda: False,
+    window: int = _STRIDE,
+    watch: Callable[[Simulator], None] | None = None,
 ) -> Simulator:
     """Play cases of one scenario from their first slot to their last, side by side.
 
@@ -49,13 +51,15 @@ def play(
         Play only so many, not the whole run.
     stopped
         Asked now and then; where it says so, the simulator is given back as far as it came.
+    window, watch
+        After each so many slots, and after the last one, `watch` is called with the simulator.
     """
     simulator = Simulator([case.run for case in cases], scenario.physics, held=scenario.held, logged=logged)
     policy.start(simulator, cases)
     advance = getattr(policy, "advance", None)
     last = max(case.slots for case in cases) if slots is None else slots
     while simulator.slot < last and not stopped():
-        until = min(simulator.slot + _STRIDE, last)
+        until = min(simulator.slot + window, last)
         if advance is not None:
             advance(simulator, until)
         else:
@@ -65,4 +69,6 @@ def play(
                 simulator.finish()
         if progress is not None:
             progress(simulator.slot)
+        if watch is not None and simulator.slot == until:
+            watch(simulator)
     return simulator

@@ -21,6 +21,7 @@ from qnroute.simulation.slot import use_route
 
 _LEAST = 1e-6  # chance below which a route is not proposed
 _SLACK = 1e-9  # in sums of noise
+_LEAST_SHARE = 1e-3  # of a qubit that a channel that tries is likely to need
 
 
 class Candidates(NamedTuple):
@@ -250,7 +251,7 @@ def _take(w, columns, room, j):
 
 
 @njit(cache=True, error_model="numpy")
-def carry_out(w, s, run, asked, columns, chosen, idle, reserve, work, active, log):
+def carry_out(w, s, run, asked, columns, chosen, idle, reserve, belief, work, active, log):
     """Serve what is ready, and say which channels shall try: those that the others need, then idle ones.
 
     Parameters
@@ -258,7 +259,8 @@ def carry_out(w, s, run, asked, columns, chosen, idle, reserve, work, active, lo
     idle
         Links in the order in which those that no route needs may try.
     reserve
-        Qubits that these leave free at every node.
+        Qubits that these leave free at every node. A try that fails needs none, so a channel counts as much as it is
+        likely to make a pair.
     active : (C,) bool
         Filled in for the channels of the run.
     """
@@ -275,27 +277,28 @@ def carry_out(w, s, run, asked, columns, chosen, idle, reserve, work, active, lo
             use_route(w, s, run, k, work.route, length, log)
             taken(w, s, work.route, length, work)
     active[w.channels[run] : w.channels[run + 1]] = False
-    qubits = room_of(w, s, run).qubits
+    qubits = room_of(w, s, run).qubits.astype(np.float64)
     for j in chosen:
         if s.served[asked[columns.request[j]]] >= 0:
             continue
         for at in range(columns.indptr[j], columns.indptr[j + 1]):
             if not columns.stored[at]:
-                _switch_on(w, s, columns.links[at], qubits, 0, active)
+                _switch_on(w, s, columns.links[at], qubits, 1.0, 1.0, active)
     for e in idle:
-        while _switch_on(w, s, e, qubits, reserve, active):
+        share = max(belief.chance[e], _LEAST_SHARE)
+        while _switch_on(w, s, e, qubits, share, reserve + share, active):
             pass
 
 
 @lean
-def _switch_on(w, s, link, qubits, reserve, active):
+def _switch_on(w, s, link, qubits, share, least, active):
     """Let one more free channel of a link try, where its nodes have qubits to spare."""
-    if qubits[w.tail[link]] <= reserve or qubits[w.head[link]] <= reserve:
+    if qubits[w.tail[link]] < least or qubits[w.head[link]] < least:
         return False
     for channel in range(w.first[link], w.first[link + 1]):
         if free_next(w, s, channel) and not active[channel]:
             active[channel] = True
-            qubits[w.tail[link]] -= 1
-            qubits[w.head[link]] -= 1
+            qubits[w.tail[link]] -= share
+            qubits[w.head[link]] -= share
             return True
     return False

@@ -113,7 +113,7 @@ class Scenario:
     held
         Pairs that may be pre-positioned at once (K).
     slots_per_epoch
-        Slots for which p stays the same.
+        Slots for which p and fidelity stay the same.
     """
 
     network: Network | str

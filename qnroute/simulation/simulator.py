@@ -3,7 +3,7 @@
 simulator = Simulator(runs)
 while simulator.slot < slots:
     simulator.begin()
-    ...  # look at simulator.state, call serve, serve_held, preposition
+    ...  # look at simulator.state, call serve, serve_held, preposition; believe and activate at any time
     simulator.finish()
 """
 

@@ -87,7 +87,7 @@ def _generate(w, s, run, slot, log):
     birth, first, tail, head, qubits, per_link = s.birth, w.first, w.tail, w.head, s.qubits, s.per_link
     chance, active = w.chance[min(slot // w.epoch, len(w.chance) - 1)], s.active
     epoch = min(slot // w.epoch, len(w.law.scale) - 1)
-    scale, last = w.law.scale[epoch], w.law.last[epoch]
+    scale, last, pair_scale, pair_last = w.law.scale[epoch], w.law.last[epoch], s.scale, s.last
     here, start, end = key(w.seeds[run], GENERATE, slot), w.links[run], w.links[run + 1]
     attempts, made, turn = 0, 0, 0
     if end > start:
@@ -102,7 +102,7 @@ def _generate(w, s, run, slot, log):
                 attempts += 1
                 per_link[e, 0] += 1
                 if uniform(here, e - start, channel - first[e]) < p:
-                    birth[channel], s.scale[channel], s.last[channel] = slot, scale[e], last[e]
+                    birth[channel], pair_scale[channel], pair_last[channel] = slot, scale[e], last[e]
                     qubits[tail[e]] += 1
                     qubits[head[e]] += 1
                     per_link[e, 1] += 1

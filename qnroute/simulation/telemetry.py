@@ -13,31 +13,25 @@ from collections.abc import Sequence
 import numpy as np
 
 from qnroute.learning.links.telemetry import Telemetry
-from qnroute.simulation.parameters import generator
-from qnroute.simulation.policy import Policy
+from qnroute.simulation.parameters import CHECKS, generator
+from qnroute.simulation.policy import Policy, play
 from qnroute.simulation.scenario import Case, Scenario
 from qnroute.simulation.simulator import Simulator
 from qnroute.simulation.world import Run
 
-_STREAM = 4  # of randomness, beside those of parameters.py
-
 
 class Monitor:
-    """Windows of one run of a simulator, closed one by one.
+    """Windows of one run of a simulator, from its first slot on.
 
     Parameters
     ----------
-    window
-        Slots.
     checks
         Parity checks for each pair made, in the mean.
     """
 
-    def __init__(self, simulator: Simulator, *, window: int = 50, checks: float = 10.0, run: int = 0):
-        self.window, self._checks, self._run = window, checks, run
-        self._links = slice(simulator.world.links[run], simulator.world.links[run + 1])
-        self._seen = simulator.state.per_link[self._links].copy()
-        self._start = simulator.slot
+    def __init__(self, *, checks: float = 10.0, run: int = 0):
+        self._checks, self._run = checks, run
+        self._start, self._seen = 0, np.zeros((1, 3), dtype=np.int64)
         self._rows: list[tuple[np.ndarray, ...]] = []
 
     def close(self, simulator: Simulator, excused: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
@@ -45,12 +39,13 @@ class Monitor:
 
         `excused`, (2, m): attempts and pairs made that are not to count, of links taken for down.
         """
-        now = simulator.state.per_link[self._links]
+        links = simulator.world.links
+        now = simulator.state.per_link[links[self._run] : links[self._run + 1]]
         attempts, made, used = (now - self._seen).T.astype(np.float64)
         if excused is not None:
             attempts, made = attempts - excused[0], made - excused[1]
         run, slots = simulator.runs[self._run], max(simulator.slot - self._start, 1)
-        rng = generator([run.seed, len(self._rows)], _STREAM)
+        rng = generator([run.seed % 2**53, len(self._rows)], CHECKS)
         samples = rng.poisson(self._checks * made)
         true = np.clip(mean_fidelity(run, self._start, simulator.slot), 0.0, 1.0)
         even = rng.binomial(samples, (2.0 * true + 1.0) / 3.0)
@@ -65,7 +60,7 @@ class Monitor:
     def telemetry(self, simulator: Simulator) -> Telemetry:
         """All windows closed so far."""
         network = simulator.runs[self._run].network
-        names = [network.node_ids[i] for i in range(network.n_nodes)]
+        names = network.node_ids
         ends = tuple((names[u], names[v]) for u, v in zip(network.source.tolist(), network.target.tolist()))
         columns = [np.array(values) for values in zip(*self._rows)] or [np.zeros((0, network.n_links))] * 7
         return Telemetry(network.name, ends, *columns, length_km=network.length_km, loss_db=network.loss_db)
@@ -90,19 +85,12 @@ def observed(
     policy: Policy, cases: Sequence[Case], scenario: Scenario, *, window: int = 50, checks: float = 10.0
 ) -> list[Telemetry]:
     """Play cases through under a policy; the telemetry of each, of whole windows."""
-    simulator = Simulator([case.run for case in cases], scenario.physics, held=scenario.held)
-    monitors = [Monitor(simulator, window=window, checks=checks, run=run) for run in range(len(cases))]
-    policy.start(simulator, cases)
-    advance = getattr(policy, "advance", None)
-    last = max(case.slots for case in cases)
-    while simulator.slot + window <= last:
-        if advance is not None:
-            advance(simulator, simulator.slot + window)
-        else:
-            for _ in range(window):
-                simulator.begin()
-                policy.act(simulator)
-                simulator.finish()
-        for monitor in monitors:
-            monitor.close(simulator)
+    monitors = [Monitor(checks=checks, run=run) for run in range(len(cases))]
+
+    def watch(simulator: Simulator) -> None:
+        if simulator.slot % window == 0:
+            for monitor in monitors:
+                monitor.close(simulator)
+
+    simulator = play(policy, cases, scenario, window=window, watch=watch)
     return [monitor.telemetry(simulator) for monitor in monitors]

@@ -15,6 +15,7 @@ from qnroute.errors import ProblemError
 from qnroute.settings import Settings
 from qnroute.simulation.clairvoyant import Clairvoyance, clairvoyant
 from qnroute.simulation.measures import Measures, fidelities, latencies, measures
+from qnroute.simulation.monitoring import Recorder, Timeline
 from qnroute.simulation.policies import policy
 from qnroute.simulation.policy import Policy, play
 from qnroute.simulation.scenario import Case, Scenario
@@ -28,7 +29,10 @@ Doing = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Trial:
-    """One case under one policy; `seconds` of CPU with plans and forecasts, also where others had them made."""
+    """One case under one policy; `seconds` of CPU with plans and forecasts, also where others had them made.
+
+    `timeline` is there where windows were asked for.
+    """
 
     policy: str
     seed: int
@@ -36,6 +40,7 @@ class Trial:
     seconds: float
     latencies: np.ndarray = field(repr=False)
     fidelities: np.ndarray = field(repr=False)
+    timeline: Timeline | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -81,14 +86,17 @@ class Trials:
             "scenario": self.scenario.to_dict(),
             "policies": list(self.policies),
             "seeds": list(self.seeds),
-            "runs": [
-                {"policy": t.policy, "seed": t.seed, **dataclasses.asdict(t.measures), "seconds": round(t.seconds, 4)}
-                for t in self.trials
-            ],
+            "runs": [_run(trial) for trial in self.trials],
             "clairvoyant": [{"seed": seed, **dataclasses.asdict(bound)} for seed, bound in self.bounds.items()],
             "stopped": self.stopped,
             "versions": versions(),
         }
+
+
+def _run(trial: Trial) -> dict[str, Any]:
+    found = {"policy": trial.policy, "seed": trial.seed, **dataclasses.asdict(trial.measures)}
+    found["seconds"] = round(trial.seconds, 4)
+    return found if trial.timeline is None else {**found, "timeline": trial.timeline.to_dict()}
 
 
 def simulate(
@@ -100,6 +108,7 @@ def simulate(
     case_of: Callable[[int], Case] | None = None,
     doing: Doing | None = None,
     settings: Settings | None = None,
+    window: int | None = None,
 ) -> Trials:
     """Play every case of a scenario under every policy.
 
@@ -113,6 +122,8 @@ def simulate(
         Seed -> its case, where the caller has drawn them; ``scenario.case`` if not given.
     settings
         Interruption and time limit; the trials finished by then are given back.
+    window
+        Slots of a window, for the `Timeline` of each trial.
 
     Raises
     ------
@@ -143,7 +154,7 @@ def simulate(
                 play(make(), [case], scenario, slots=_WARM)  # compiles
             if settings.stopped:
                 break
-            trial = _tried(name, make(), case, scenario, seed, settings)
+            trial = _tried(name, make(), case, scenario, seed, settings, window)
             if trial is not None:
                 trials.append(trial)
         if bound and not settings.stopped:
@@ -164,12 +175,17 @@ def _named(given: str | tuple[str, Policy]) -> tuple[str, Callable[[], Policy]]:
     return name, lambda: made
 
 
-def _tried(name: str, made: Policy, case: Case, scenario: Scenario, seed: int, settings: Settings) -> Trial | None:
+def _tried(
+    name: str, made: Policy, case: Case, scenario: Scenario, seed: int, settings: Settings, window: int | None
+) -> Trial | None:
     """The trial, or None where it was cut short."""
     case.costs.clear()
+    recorder = Recorder()
+    watched = {} if window is None else {"window": window, "watch": recorder.close}
     start = time.process_time()
-    simulator = play(made, [case], scenario, stopped=lambda: settings.stopped is not None)
+    simulator = play(made, [case], scenario, stopped=lambda: settings.stopped is not None, **watched)
     seconds = time.process_time() - start + sum(cost for cost, made_now in case.costs if not made_now)
     if simulator.slot < case.slots:
         return None
-    return Trial(name, seed, measures(simulator), seconds, latencies(simulator), fidelities(simulator))
+    seen = None if window is None else recorder.timeline(getattr(made, "notes", ()))
+    return Trial(name, seed, measures(simulator), seconds, latencies(simulator), fidelities(simulator), seen)

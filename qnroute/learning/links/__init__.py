@@ -10,26 +10,47 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
+    "qnroute.learning.links.applying": ("applied", "forecast_rows"),
     "qnroute.learning.links.boosting": ("Boosting",),
     "qnroute.learning.links.estimator": ("LinkScorer",),
+    "qnroute.learning.links.evaluation": ("Assessment", "evaluate_models"),
+    "qnroute.learning.links.features": ("FEATURES", "TARGETS"),
     "qnroute.learning.links.files": ("scorer_arrays", "scorer_of"),
     "qnroute.learning.links.graph": ("GraphNetwork",),
     "qnroute.learning.links.linear": ("Linear",),
     "qnroute.learning.links.mlp": ("Mlp",),
+    "qnroute.learning.links.model": ("KINDS", "Forecast", "LinkModel"),
+    "qnroute.learning.links.model_files": ("load_model", "save_model"),
     "qnroute.learning.links.scorers": ("SCORERS", "scorer"),
     "qnroute.learning.links.simple": ("Empirical", "Nominal"),
+    "qnroute.learning.links.telemetry": ("Telemetry",),
+    "qnroute.learning.links.telemetry_files": ("load_telemetry", "save_telemetry"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "FEATURES",
+    "KINDS",
     "SCORERS",
+    "TARGETS",
+    "Assessment",
     "Boosting",
     "Empirical",
+    "Forecast",
     "GraphNetwork",
     "Linear",
+    "LinkModel",
     "LinkScorer",
     "Mlp",
     "Nominal",
+    "Telemetry",
+    "applied",
+    "evaluate_models",
+    "forecast_rows",
+    "load_model",
+    "load_telemetry",
+    "save_model",
+    "save_telemetry",
     "scorer",
     "scorer_arrays",
     "scorer_of",
@@ -49,11 +70,18 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
+    from qnroute.learning.links.applying import applied, forecast_rows
     from qnroute.learning.links.boosting import Boosting
     from qnroute.learning.links.estimator import LinkScorer
+    from qnroute.learning.links.evaluation import Assessment, evaluate_models
+    from qnroute.learning.links.features import FEATURES, TARGETS
     from qnroute.learning.links.files import scorer_arrays, scorer_of
     from qnroute.learning.links.graph import GraphNetwork
     from qnroute.learning.links.linear import Linear
     from qnroute.learning.links.mlp import Mlp
+    from qnroute.learning.links.model import KINDS, Forecast, LinkModel
+    from qnroute.learning.links.model_files import load_model, save_model
     from qnroute.learning.links.scorers import SCORERS, scorer
     from qnroute.learning.links.simple import Empirical, Nominal
+    from qnroute.learning.links.telemetry import Telemetry
+    from qnroute.learning.links.telemetry_files import load_telemetry, save_telemetry

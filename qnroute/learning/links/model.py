@@ -7,6 +7,7 @@ with intervals that hold for links not learned from.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -19,7 +20,7 @@ from qnroute.errors import ProblemError
 from qnroute.fields import chosen
 from qnroute.learning.links.features import FEATURES, TARGETS, features, joined, table
 from qnroute.learning.links.scorers import SCORERS, options_of, scorer
-from qnroute.learning.links.telemetry import Telemetry
+from qnroute.learning.links.telemetry import LEAST_ESTIMATE, Telemetry
 from qnroute.network import Network
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
 """What a `LinkModel` may be made of, a line each."""
 
 _RATE = {"quality": "quality", "p": "rate", "fidelity": "fidelity"}  # as features begin
+LEAST = {"quality": LEAST_ESTIMATE, "p": 0.0, "fidelity": LEAST_ESTIMATE}  # that a window may show
 _WEIGHT = {"quality": "attempts", "p": "attempts", "fidelity": "samples"}
 
 
@@ -47,6 +49,13 @@ class Estimate(NamedTuple):
     sd: np.ndarray
     low: np.ndarray
     high: np.ndarray
+
+
+class Recipe(NamedTuple):
+    """A scorer's name in `SCORERS`, and its options as far as they are not the usual ones."""
+
+    name: str
+    options: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -166,10 +175,21 @@ class LinkModel:
         )
         return new, count
 
-    def _new(self, target: str) -> LinkScorer:
+    def recipe(self, target: str) -> Recipe:
+        """How the scorer of a target is made."""
         name = "nominal" if self.kind == "last-value" else chosen("scorer", self.kind, KINDS) and self.kind
-        given = {**_columns(self.kind, target), **self.options}
-        return scorer(name, **({"random_state": self.seed} if "random_state" in options_of(name) else {}) | given)
+        given = {**columns_of(self.kind, target), **self.options}
+        return Recipe(name, ({"random_state": self.seed} if "random_state" in options_of(name) else {}) | given)
+
+    def _new(self, target: str) -> LinkScorer:
+        name, options = self.recipe(target)
+        return scorer(name, **options)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write what was learned, see `save_model`."""
+        from qnroute.learning.links.model_files import save_model
+
+        save_model(path, self)
 
     def predict(self, telemetry: Telemetry, *, level: float = 0.9) -> Forecast:
         """Of the window after the last one of a network."""
@@ -185,11 +205,12 @@ class LinkModel:
         for target, each in self.scorers_.items():
             mean, sd = each.predict(X, return_std=True, neighbours=neighbours)
             low, high = each.interval(X, level=level, neighbours=neighbours)
-            found[target] = Estimate(*(np.clip(part, 0.0, 1.0) for part in (mean, sd, low, high)))
+            seen = (np.clip(part, LEAST[target], 1.0) for part in (low, high))
+            found[target] = Estimate(*(np.clip(part, 0.0, 1.0) for part in (mean, sd)), *seen)
         return Forecast(**{target: found.get(target) for target in TARGETS})
 
 
-def _columns(kind: str, target: str) -> dict[str, int]:
+def columns_of(kind: str, target: str) -> dict[str, int]:
     """Where the simple scorers find what they look at, as their options."""
     at, named = FEATURES.index, _RATE[target]
     if kind in ("nominal", "last-value"):

@@ -59,16 +59,16 @@ class PageHinkley:
         return True
 
 
-def surprise(successes: np.ndarray, attempts: np.ndarray, p: np.ndarray) -> float:
+def surprise(successes: np.ndarray, attempts: np.ndarray, p: np.ndarray, sd: np.ndarray | float = 0.0) -> float:
     """How far outcomes lie from predictions of p, in standard deviations of what luck explains.
 
     The sum over links of squared standardized residuals, less their number, over its standard deviation. Drawn from
-    p it has mean 0 and variance 1; links that are better or worse than predicted both raise it.
+    p, itself of standard deviation `sd`, it has mean 0 and, for sd 0, variance 1; links that are better or worse than
+    predicted both raise it.
     """
-    p = np.clip(p, 1e-3, 1.0 - 1e-3)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        z2 = (successes - attempts * p) ** 2 / (attempts * p * (1.0 - p))
-    some = attempts > 0
+    p, some = np.clip(p, 1e-3, 1.0 - 1e-3), attempts > 0
     n = np.maximum(attempts, 1.0)
-    variance = 2.0 + (1.0 - 6.0 * p * (1.0 - p)) / (n * p * (1.0 - p))  # of z2: kurtosis of a binomial, less 1
-    return float(((z2 - 1.0)[some]).sum() / np.sqrt(variance[some].sum())) if some.any() else 0.0
+    variance = n * p * (1.0 - p) + n * (n - 1.0) * np.minimum(sd, 0.5) ** 2
+    z2 = (successes - n * p) ** 2 / variance
+    of_z2 = 2.0 + (1.0 - 6.0 * p * (1.0 - p)) / (n * p * (1.0 - p))  # the kurtosis of a binomial, less 1
+    return float((z2 - 1.0)[some].sum() / np.sqrt(of_z2[some].sum())) if some.any() else 0.0

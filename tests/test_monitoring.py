@@ -1,0 +1,124 @@
+"""What a run shows of itself: time series that add up to its measures, telemetry that counts what happened."""
+
+import numpy as np
+import pytest
+from trial_cases import alike, case_of, scenario_of
+
+from qnroute.learning.links.telemetry import Telemetry
+from qnroute.simulation import Scenario, simulate
+from qnroute.simulation.measures import measures
+from qnroute.simulation.monitoring import SERIES, Recorder
+from qnroute.simulation.policies import policy
+from qnroute.simulation.policy import play
+from qnroute.simulation.telemetry import Monitor, mean_fidelity, mean_p, observed
+from qnroute.simulation.workloads import Poisson
+
+DRIFT = {"kind": "drift", "sd": 1.0, "correlation_slots": 100, "fidelity_sd": 0.5}
+
+
+def scenario(**changes):
+    plain = Scenario(
+        "erdos-renyi:n=10,probability=0.4,p=0.2:0.9,fidelity=0.9:0.98", slots=240, history=0,
+        workload=Poisson(rate=1.0), dynamics=[DRIFT],
+    )  # fmt: skip
+    return plain.replace(**changes)
+
+
+@pytest.mark.parametrize("window", [1, 7, 60, 240, 1000])
+def test_windows_add_up_to_the_run(window):
+    some = scenario(network="erdos-renyi:n=10,probability=0.4,p=0.2:0.9,fidelity=0.9:0.98,swap=0.8")
+    recorder = Recorder()
+    simulator = play(policy("reactive"), [some.case(3)], some, window=window, watch=recorder.close)
+    found, whole = recorder.timeline(), measures(simulator)
+    slots = np.diff(np.concatenate([[0], found.end]))
+    assert found.end[-1] == 240 and slots.sum() == 240
+    served = found.throughput * slots
+    assert served.sum() == pytest.approx(whole.served)
+    some = served > 0
+    assert (found.latency * served)[some].sum() == pytest.approx(whole.latency * whole.served)
+    ended = served[some] / found.success[some]
+    late = (simulator.world.deadline < 240) & (simulator.state.served < 0)
+    assert ended.sum() + np.sum((served == 0) & (found.success == 0)) <= whole.served + late.sum() + 1e-6
+    tries = (served / np.where(found.reliability > 0, found.reliability, 1.0)).sum()
+    assert tries <= whole.served + whole.swap_failures + whole.below_floor + 1e-6
+    assert all(((values >= 0) | np.isnan(values)).all() for values in (getattr(found, name) for name in SERIES))
+
+
+def test_a_trial_has_its_timeline_where_windows_are_asked_for():
+    trials = simulate(scenario(), ["reactive", "greedy"], [1], bound=False, window=50)
+    assert [trial.timeline.end.tolist() for trial in trials.trials] == [[50, 100, 150, 200, 240]] * 2
+    told = trials.to_dict()["runs"][0]["timeline"]
+    assert set(told) == {"end", *SERIES} and len(told["success"]) == 5
+    assert simulate(scenario(), ["reactive"], [1], bound=False).trials[0].timeline is None
+
+
+def test_windows_change_nothing():
+    plain = simulate(scenario(), ["reactive", "spep:mean"][:1], [2], bound=False).trials[0].measures
+    assert simulate(scenario(), ["reactive"], [2], bound=False, window=13).trials[0].measures == plain
+
+
+def test_telemetry_counts_what_the_engine_counted():
+    some = scenario()
+    case = some.case(5)
+    (table,) = observed(policy("reactive"), [case], some, window=60)
+    simulator = play(policy("reactive"), [case], some)
+    attempts, made, used = simulator.state.per_link.T
+    assert isinstance(table, Telemetry) and table.n_windows == 4
+    np.testing.assert_array_equal(table.attempts.sum(axis=0), attempts)
+    np.testing.assert_array_equal(table.successes.sum(axis=0), made)
+    np.testing.assert_allclose(table.load.sum(axis=0) * 60, used)
+    np.testing.assert_array_equal(table.nominal_p, np.tile(case.run.network.p, (4, 1)))
+    names = case.run.network.node_ids
+    assert table.ends[0] == (names[case.run.network.source[0]], names[case.run.network.target[0]])
+
+
+def test_several_runs_are_seen_as_each_alone():
+    some = scenario()
+    cases = [some.case(seed) for seed in (1, 2)]
+    together = observed(policy("reactive"), cases, some, window=60)
+    for case, table in zip(cases, together):
+        (alone,) = observed(policy("reactive"), [case], some, window=60)
+        assert alone.fingerprint() == table.fingerprint()
+
+
+def test_parity_checks_are_of_the_true_fidelity():
+    """Over many windows the estimates scatter around the truth as their sampling variance says."""
+    from qnroute.learning.links.features import PARITY
+
+    some, z = scenario(), []
+    for seed in range(6):
+        case = some.case(seed)
+        (table,) = observed(policy("reactive"), [case], some, window=60, checks=20.0)
+        for window in range(4):
+            true = mean_fidelity(case.run, 60 * window, 60 * (window + 1))
+            even, k = (2 * true + 1) / 3, table.samples[window]
+            kept = k > 0
+            z += ((table.fidelity[window] - true) / np.sqrt(PARITY * even * (1 - even) / k))[kept].tolist()
+    assert np.mean(z) == pytest.approx(0.0, abs=4 / np.sqrt(len(z)))
+    assert np.std(z) == pytest.approx(1.0, abs=4 / np.sqrt(2 * len(z)))
+
+
+def test_what_is_excused_does_not_count():
+    some = scenario()
+    monitor, case = Monitor(), some.case(1)
+    simulator = play(policy("reactive"), [case], some, slots=60)
+    excused = np.zeros((2, case.run.network.n_links))
+    excused[:, 0] = simulator.state.per_link[0, :2]
+    row = monitor.close(simulator, excused=excused)
+    assert row[0][0] == row[1][0] == 0
+    np.testing.assert_array_equal(row[0][1:], simulator.state.per_link[1:, 0])
+
+
+def test_means_over_windows_are_those_of_the_series():
+    run = scenario(slots_per_epoch=7).case(2).run
+    for start, stop in ((0, 1), (3, 50), (200, 400)):
+        slots = [run.series.at(slot) for slot in range(start, stop)]
+        np.testing.assert_allclose(mean_p(run, start, stop), np.mean(slots, axis=0))
+    steady = scenario(dynamics=()).case(2).run
+    assert mean_fidelity(steady, 0, 10) is steady.network.fidelity
+
+
+def test_cases_of_every_kind_are_watched():
+    drawn = alike(range(4))
+    tables = observed(policy("reactive"), [case_of(each) for each in drawn], scenario_of(drawn[0]), window=20)
+    assert [table.n_windows for table in tables] == [4] * 4
