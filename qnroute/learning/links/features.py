@@ -118,9 +118,10 @@ def outcomes(telemetry: Telemetry, target: str) -> tuple[np.ndarray, np.ndarray]
     """(W, m) what a window realised of ``quality``, ``p`` or ``fidelity``, NaN for nothing; and its sampling variance.
 
     The rate of n attempts has variance p (1 - p) / n; the mean of k parity checks, each 1 or -1/2, has
-    9/4 q (1 - q) / k with q = (2 F + 1)/3. The quality is the product of the two, and 0 where all attempts failed:
-    there is no fidelity then, and without those windows it would look better than it is. p and q in the variances are
-    those of the link over all windows: those of the window itself would make lucky outcomes look sure.
+    9/4 q (1 - q) / k with q = (2 F + 1)/3. The quality is the product of the two. Where no pair
+    was made, or none checked, the fidelity is the link's mean: without the windows whose attempts all failed qualities
+    would look better than they are. Of links never checked there is no quality. p and q in the variances are those of
+    the link over all windows: those of the window itself would make lucky outcomes look sure.
     """
     n, k = telemetry.attempts, telemetry.samples
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -135,7 +136,9 @@ def outcomes(telemetry: Telemetry, target: str) -> tuple[np.ndarray, np.ndarray]
         f = telemetry.fidelity
         if target == "fidelity":
             return f, np.where(np.isnan(f), np.nan, of_fidelity)
-        f, of_fidelity = np.where(rate == 0.0, _level(q), f), np.where(rate == 0.0, 0.0, of_fidelity)
+        weight = np.where(np.isnan(f), 0.0, np.where(np.isnan(k), EXACT, k))
+        level = (weight * np.nan_to_num(f)).sum(axis=0) / weight.sum(axis=0)
+        f, of_fidelity = np.where(np.isnan(f), level, f), np.where(np.isnan(f), 0.0, of_fidelity)
         noise = f**2 * of_rate + rate**2 * of_fidelity + of_rate * of_fidelity
         return rate * f, np.where(np.isnan(rate * f), np.nan, noise)
 
