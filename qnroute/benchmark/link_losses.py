@@ -14,9 +14,9 @@ from qnroute.benchmark.statistics import holm, mean_interval
 from qnroute.learning.links.instances import KINDS, Course, Decisions
 from qnroute.learning.links.model import LinkModel
 
-TRAINED = {"spo+": Course("spo+"), "spo+ alone": Course("spo+", squared=0.0), "perturbed": Course("perturbed")}
+TRAINED = {"spo+": Course("spo+", epochs=10), "perturbed": Course("perturbed", epochs=10, samples=2)}
 ASKED = ("log-success", "link-selection")
-_EVERY = 12  # windows of a network to learn from, and problems of it
+_EVERY = 9  # windows of a network to learn from, and problems of it
 
 
 @dataclass(frozen=True)
