@@ -58,7 +58,7 @@ def _drawn(topologies: Sequence[str], nodes: Sequence[int], first: int, each: in
 _SEEN, _ALL = ("erdos-renyi", "waxman"), ("erdos-renyi", "waxman", "regular", "barabasi-albert")
 FULL = Size(
     trained=_drawn(_SEEN, (16, 20, 24), 500, 6),
-    validation=_drawn(_SEEN, (16, 24), 700, 2),
+    validation=_drawn(_SEEN, (16, 24), 700, 4),
     held=_drawn(_ALL, (16, 24, 32), 1000, 6),
     windows=(22, 36),
 )

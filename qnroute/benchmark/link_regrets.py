@@ -36,7 +36,8 @@ class Loss:
         Half of what the calibration loses, less what this kind loses, paired by network: above 0, it more than halves
         the loss.
     p_t, p_wilcoxon
-        One-sided, of the spare being 0 or less; Holm-corrected over all kinds and objectives.
+        One-sided, of the spare being 0 or less. Holm-corrected over the objectives for the kinds chosen, which is the
+        question asked, and over all objectives and kinds for the others.
     """
 
     objective: str
@@ -108,10 +109,11 @@ def losses(
         rows += [_row(objective, kind, kind == chosen, each, of[STALE], held) for kind, each in of.items()]
     for row in rows:
         row["p_t"], row["p_wilcoxon"] = (1.0, 1.0) if row["kind"] == STALE else (row["p_t"], row["p_wilcoxon"])
-    tested = [i for i, row in enumerate(rows) if row["kind"] != STALE]
-    for name in ("p_t", "p_wilcoxon"):
-        for i, p in zip(tested, holm([rows[i][name] for i in tested]).tolist()):
-            rows[i][name] = p
+    for chosen in (True, False):
+        tested = [i for i, row in enumerate(rows) if row["kind"] != STALE and row["chosen"] == chosen]
+        for name in ("p_t", "p_wilcoxon"):
+            for i, p in zip(tested, holm([rows[i][name] for i in tested]).tolist()):
+                rows[i][name] = p
     return [Loss(**row) for row in rows]
 
 
