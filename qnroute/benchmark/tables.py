@@ -1,4 +1,4 @@
-"""Tables of measurements: rows are dataclasses of one kind, files are CSV or JSON.
+"""Tables of measurements: rows are dataclasses of one kind or of several, files are CSV or JSON.
 
 A field whose metadata say ``shown: False`` is in files alone.
 """
@@ -33,7 +33,8 @@ def write_table(rows: Sequence[Any], path: str | os.PathLike[str]) -> None:
         write_text(path, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
         return
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(found[0]) if found else [], lineterminator="\n")
+    names = list(dict.fromkeys(name for row in found for name in row))  # rows of several kinds leave cells empty
+    writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows({name: _cell(value) for name, value in row.items()} for row in found)
     write_text(path, text.getvalue())

@@ -83,11 +83,13 @@ def _report(benchmark, rows, *, out: str | None, plot: str | None) -> None:
         raise NoAnswer("interrupted before anything was measured")
     if out is not None:
         write_table(rows, out)
-    headings = shown(rows)
-    cells = [[_cell(getattr(row, heading)) for heading in headings] for row in rows]
-    words = [heading for heading in headings if isinstance(getattr(rows[0], heading), str)]
-    if out != "-":
-        console.table(benchmark.name, headings, cells, numbers=[name for name in headings if name not in words])
+    for kind in dict.fromkeys(type(row) for row in rows) if out != "-" else ():
+        some = [row for row in rows if type(row) is kind]
+        headings = shown(some)
+        cells = [[_cell(getattr(row, heading)) for heading in headings] for row in some]
+        words = [heading for heading in headings if isinstance(getattr(some[0], heading), str)]
+        title = benchmark.name if kind is type(rows[0]) else kind.__name__.lower()
+        console.table(title, headings, cells, numbers=[name for name in headings if name not in words])
     if plot is not None:
         from qnroute.plot import save_figure
 

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from qnroute.simulation.scenario import Scenario
     from qnroute.simulation.trials import Trials
 
-_DEFAULT = ("reactive", "shortest-path", "highest-fidelity", "greedy", "static", "exact", "spep", "lookahead")
+_DEFAULT = (
+    "reactive", "shortest-path", "highest-fidelity", "greedy", "static", "exact", "spep", "lookahead", "hybrid",
+)  # fmt: skip
 
 
 def register(app: typer.Typer) -> None:
@@ -66,7 +68,12 @@ def simulate(
             metavar="FILE",
         ),
     ] = None,
-    window: Annotated[int, typer.Option(min=1, help="Slots of a window of the telemetry.", metavar="SLOTS")] = 50,
+    monitor: Annotated[
+        str | None, typer.Option(help="Measures over time: .csv .json, or drawn: .png .svg .pdf", metavar="FILE")
+    ] = None,
+    window: Annotated[
+        int, typer.Option(min=1, help="Slots of a window of --telemetry, --monitor.", metavar="SLOTS")
+    ] = 50,
     replay: Annotated[
         str | None, typer.Option(help="Repeat an event file and check it; nothing else.", metavar="FILE")
     ] = None,
@@ -85,10 +92,10 @@ def simulate(
         return
     from qnroute.errors import NoAnswer
 
-    _require(out, plot, log, save, telemetry)
+    _require(out, plot, log, save, telemetry, monitor)
     physics = _given(decay=decay, lifetime=lifetime, min_fidelity=min_fidelity, model=model)
     made = _scenario(scenario, network, workload, dynamics, physics, _given(slots=slots, history=history, held=held))
-    if telemetry is not None:
+    if telemetry is not None or monitor is not None:
         from qnroute.simulation.recording import require_windows
 
         require_windows(made, window)
@@ -100,7 +107,8 @@ def simulate(
     settings = Settings(None if time_limit is None else TIME_LIMIT.parse(time_limit))
     with console.share_done("simulating") as doing, noted(settings.interrupted):
         some = policy or _usual(made)
-        trials = tried(made, some, range(seed, seed + runs), bound=bound, doing=doing, settings=settings)
+        seeds, watched = range(seed, seed + runs), window if monitor is not None else None
+        trials = tried(made, some, seeds, bound=bound, doing=doing, settings=settings, window=watched)
     if not trials.trials:
         raise NoAnswer(f"{trials.stopped} before any run was finished")
     if "-" not in (out, log, save):
@@ -108,6 +116,8 @@ def simulate(
     _write(trials, out=out, plot=plot, log=log, save=save)
     if telemetry is not None:
         _record(trials, telemetry, window)
+    if monitor is not None:
+        _monitored(trials, monitor)
     if trials.stopped:
         console.remark(f"{trials.stopped}: these are the runs finished by then")
 
@@ -156,12 +166,14 @@ def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _require(out: str | None, plot: str | None, log: str | None, save: str | None, telemetry: str | None) -> None:
+def _require(
+    out: str | None, plot: str | None, log: str | None, save: str | None, telemetry: str | None, monitor: str | None
+) -> None:
     """Refuse, before long work, files that could not be written after it."""
     from qnroute.errors import ProblemError
     from qnroute.formats.writing import named, require_writable
 
-    given = [path for path in (out, plot, log, save, telemetry) if path is not None]
+    given = [path for path in (out, plot, log, save, telemetry, monitor) if path is not None]
     if twice := [path for path in given if given.count(path) > 1]:
         raise ProblemError("named more than once, expected a file for each", source=named(twice[0]))
     for path in (out, log, save):
@@ -171,10 +183,30 @@ def _require(out: str | None, plot: str | None, log: str | None, save: str | Non
         raise ProblemError("expected a name ending in .csv or .csv.gz", source=telemetry)
     for path in given:
         require_writable(path)
-    if plot is not None:
-        from qnroute.plot import require_plotting
+    drawn = [plot] if monitor is None or _is_table(monitor) else [plot, monitor]
+    for path in drawn:
+        if path is not None:
+            from qnroute.plot import require_plotting
 
-        require_plotting(plot)
+            require_plotting(path)
+
+
+def _is_table(path: str) -> bool:
+    return path.endswith((".csv", ".json"))
+
+
+def _monitored(trials: Trials, path: str) -> None:
+    """Write or draw the windows of all finished runs."""
+    from qnroute.benchmark.timeline_figures import plot_timelines, windows
+
+    if _is_table(path):
+        from qnroute.benchmark.tables import write_table
+
+        write_table(windows(trials), path)
+    else:
+        from qnroute.plot import save_figure
+
+        save_figure(plot_timelines(trials), path)
 
 
 def _write(trials: Trials, *, out: str | None, plot: str | None, log: str | None, save: str | None) -> None:

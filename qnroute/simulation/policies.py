@@ -23,7 +23,7 @@ GROUP = "qnroute.policies"
 PREDICTED = ("frequency", "arima", "lstm", "lstm-clock", "logistic", "last-value", "seasonal", "mean", "oracle")
 
 KNOWING = (
-    "nominal", "last-value", "empirical", "linear", "gradient-boosting", "mlp", "graph", "oracle",
+    "recent", "nominal", "last-value", "empirical", "linear", "gradient-boosting", "mlp", "graph", "oracle",
 )  # fmt: skip
 
 
@@ -122,7 +122,7 @@ BUILT_IN = (
         "paper A's closed loop: links predicted from telemetry, routes proposed and chosen, their links switched on",
         "qnroute.simulation.policies:_hybrid",
         (
-            Option("links", str, "empirical", "what predicts links", choices=KNOWING),
+            Option("links", str, "recent", "what predicts links; recent: success rates of late", choices=KNOWING),
             Option("model", str, "", "file of a trained model (qnroute score fit)"),
             Option("window", int, 50, "slots after which links are predicted anew", 1, 1_000_000),
             Option("retrain", int, 10, "windows after which the model is retrained, 0: never", 0, 1_000_000),
@@ -201,4 +201,6 @@ def _hybrid(*, links: str, model: str, retrain: int, failures: str, **rest: Any)
 
         trained = load_model(model)
         links = trained.kind
+    if links == "recent":
+        retrain = 0
     return Hybrid(lambda case: known.Learned(case, how, kind=links, model=trained, retrain=retrain), **rest)

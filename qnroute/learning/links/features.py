@@ -54,7 +54,7 @@ class History:
         m = len(self._length)
         self._sums = np.zeros((len(HALF_LIVES), 4, m))  # attempts, successes, samples, samples times fidelity
         self._keep = 0.5 ** (1.0 / np.array(HALF_LIVES))[:, None, None]
-        self._unseen, self._age, self._load = np.full(m, 100.0), np.zeros(m), np.full((2, m), np.nan)
+        self._unseen, self._age, self._load = np.full(m, np.inf), np.zeros(m), np.full((2, m), np.nan)
         self._nominal, self._last = np.full((2, m), np.nan), np.full((2, m), np.nan)
 
     def take(self, attempts, successes, fidelity, samples, load, nominal_p, nominal_fidelity) -> None:
@@ -64,7 +64,7 @@ class History:
         k = np.where(measured, np.where(np.isnan(samples), EXACT, samples), 0.0)
         self._sums *= self._keep
         self._sums += np.stack([n, s, k, k * np.where(measured, fidelity, 0.0)])
-        self._unseen = np.where((n > 0) | (k > 0), 0.0, np.minimum(self._unseen + 1.0, 100.0))
+        self._unseen = np.where((n > 0) | (k > 0), 0.0, self._unseen + 1.0)
         now = np.stack([nominal_p, nominal_fidelity])
         same = ((now == self._nominal) | np.isnan(now)).all(axis=0)
         self._age, self._nominal = np.where(same, self._age + 1.0, 0.0), now
@@ -82,8 +82,8 @@ class History:
         for n, s, k, kf in self._sums:
             rate, fidelity = _shrunk(s, n, p), _shrunk(kf, k, f)
             columns += [rate, fidelity, rate * fidelity, n, np.minimum(k, EXACT)]
-        stale = -np.expm1(-self._age / MEMORY)
-        return np.stack([*columns, self._unseen, stale, *self._load], axis=1)
+        unseen, stale = -np.expm1(-self._unseen / HALF_LIVES[1]), -np.expm1(-self._age / MEMORY)
+        return np.stack([*columns, unseen, stale, *self._load], axis=1)
 
 
 EXACT = 1e4  # how many samples a fidelity counts for that is given without their number

@@ -15,7 +15,7 @@ from qnroute.learning.links.adjacency import Neighbours
 from qnroute.learning.links.checking import array_faults
 from qnroute.learning.links.estimator import LinkScorer, Share
 from qnroute.learning.links.lessons import Lesson
-from qnroute.learning.links.standard import standard_faults, standard_of, standardized
+from qnroute.learning.links.standard import REACH, standard_faults, standard_of, standardized
 
 _MOST_COLUMNS = 4000
 _PRODUCTS = 3e11  # of rows by columns by columns: more rows than that are not learned from
@@ -89,7 +89,7 @@ class Linear(LinkScorer):
         """Chunks of rows of the (n, columns) expansion, each with where it begins."""
         size = max(1, _CHUNK // columns)
         for begin in range(0, len(x), size):
-            yield begin, _expanded(standardized(arrays, x[begin : begin + size]), x.shape[1], self.degree)
+            yield begin, _expanded(standardized(arrays, x[begin : begin + size], limit=REACH), x.shape[1], self.degree)
 
     def _mean(self, X: np.ndarray, near: Neighbours | None) -> np.ndarray:
         coef, mean = self.arrays_["coef"], np.empty(len(X))

@@ -14,7 +14,7 @@ from qnroute.learning.links.adjacency import Neighbours
 from qnroute.learning.links.checking import array_faults
 from qnroute.learning.links.estimator import LinkScorer, Share
 from qnroute.learning.links.lessons import Lesson
-from qnroute.learning.links.standard import Arrays, standard_faults, standard_of, standardized, width
+from qnroute.learning.links.standard import REACH, Arrays, standard_faults, standard_of, standardized, width
 from qnroute.learning.links.teaching import HEAD, Course, first_weights, held_back, passes, target_scale, taught
 from qnroute.learning.training import require_torch
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 Units = Annotated[fields.PositiveCount, Interval(le=4096)]
 Epochs = Annotated[fields.PositiveCount, Interval(le=100_000)]
 Batch = Annotated[fields.PositiveCount, Interval(le=1_000_000)]
-REACH = 10.0  # standardized features further out say no more
 _AT_ONCE = 4096  # rows that are predicted together
 
 

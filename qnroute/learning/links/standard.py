@@ -9,6 +9,7 @@ import numpy as np
 from qnroute.learning.links.checking import array_faults
 
 Arrays = Mapping[str, np.ndarray]
+REACH = 10.0  # standardized features further out say no more, or a link unlike any seen would be off any scale
 _FILLS = 100_000  # rows of which the median is taken
 
 
