@@ -151,6 +151,7 @@ def test_the_study_says_what_it_does_and_stops_when_told(monkeypatch):
     found = one_slot(SMOKE, kinds=KINDS[:3], doing=doing, interrupted=stop)
     assert said == ["networks watched", "models learned", "calibration", "kinds"]
     assert found.calibration and found.kinds and not found.floors and not found.trained
+    assert found.rows() == [*found.kinds, *found.calibration]
     lines = found.lines()
     assert lines[0].startswith("regret of decisions") and sum(line == "" for line in lines) == 2
     assert set(WITH_FLOORS) <= set(KINDS)

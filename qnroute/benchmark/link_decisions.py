@@ -31,6 +31,10 @@ class OneSlot:
     floors: tuple[Floored, ...] = ()
     trained: tuple[Trained, ...] = ()
 
+    def rows(self) -> list[Any]:
+        """Those of all parts, one after the other; each part has rows of its own kind."""
+        return [*self.kinds, *self.calibration, *self.floors, *self.trained]
+
     def lines(self) -> list[str]:
         """Four tables as text, each after a line that says what it is."""
         titles = {

@@ -10,8 +10,8 @@ from qnroute.errors import ProblemError
 from qnroute.learning.links.estimator import LinkScorer
 from qnroute.learning.links.layers import Layers
 from qnroute.learning.links.linear import Linear
-from qnroute.learning.links.mlp import REACH, Mlp
-from qnroute.learning.links.standard import standardized
+from qnroute.learning.links.mlp import Mlp
+from qnroute.learning.links.standard import REACH, standardized
 
 
 class Opened(NamedTuple):
@@ -51,7 +51,7 @@ def opened(scorer: LinkScorer, gain: float) -> Opened:
 
 def inputs(scorer: LinkScorer, X: np.ndarray) -> np.ndarray:
     """(n, K) what the layers look at: missing features filled and marked as the scorer learned to."""
-    return standardized(scorer.arrays_, X, limit=REACH if isinstance(scorer, Mlp) else None)
+    return standardized(scorer.arrays_, X, limit=REACH)
 
 
 def closed(scorer: LinkScorer, found: Opened) -> dict[str, np.ndarray]:
