@@ -14,10 +14,11 @@ import qnroute as qn
 from qnroute import generate
 from qnroute.allocation import check, value
 from qnroute.errors import ProblemError
-from qnroute.learning.links import layers, warm
-from qnroute.learning.links.decisions import Instance, decision_focused, fitted, pooled_regret
-from qnroute.learning.links.layers import gradient, said, squared_fit
+from qnroute.learning.links import scorer, scorer_arrays, scorer_of, warm
+from qnroute.learning.links.decisions import LEAST, Instance, decision_focused, pooled_regret
+from qnroute.learning.links.layers import gradient, said
 from qnroute.learning.links.losses import perturbed, spo_plus
+from qnroute.learning.links.opened import closed, inputs, opened
 from qnroute.learning.links.oracles import PackingOracle, RoutingOracle, SelectionOracle
 
 
@@ -150,22 +151,38 @@ def test_what_does_not_fit_is_refused():
         made.best(np.zeros(3))
     with pytest.raises(ProblemError, match="Instance: found shapes"):
         Instance(np.zeros((2, 2)), np.zeros(2), made)
-    one = Instance(np.zeros((made.n_links, 2)), np.ones(made.n_links), made)
-    for options, fault in (
+    with pytest.raises(ProblemError, match=r"Instance.true: found values that are not finite"):
+        Instance(np.zeros((made.n_links, 2)), np.full(made.n_links, np.nan), made)
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
         ({"loss": "sp+"}, "loss: found 'sp"),
         ({"squared": -1.0}, "squared: found -1"),
-        ({"batch": 0}, "batch: found 0"),
-    ):
-        with pytest.raises(ProblemError, match=fault):
-            decision_focused(fitted([one]), [one], [one], **options)
+        ({"patience": 0}, "patience: found 0"),
+        ({"rates": 1.0}, "rates: unknown, expected one of loss, squared"),
+    ],
+)
+def test_a_course_that_does_not_fit_is_refused(options, fault):
+    made = selection(1)
+    one = Instance(np.zeros((made.n_links, 2)), np.ones(made.n_links), made)
+    with pytest.raises(ProblemError, match=fault):
+        decision_focused(fitted([one]), [one], [one], **options)
+
+
+def test_scorers_that_are_no_layers_are_refused():
+    made = selection(1)
+    one = Instance(np.random.default_rng(0).normal(size=(made.n_links, 2)), np.ones(made.n_links), made)
     with pytest.raises(ProblemError, match="validation: found none"):
         decision_focused(fitted([one]), [one], [])
-    with pytest.raises(ProblemError, match="W0"):
-        layers.depth({name: value for name, value in fitted([one]).items() if name != "W0"})
-    with pytest.raises(ProblemError, match=r"found W0 and b0 of shapes \(3, 1\) and \(1,\), after \(2,\) inputs"):
-        layers.depth({**fitted([one]), "W0": np.zeros((3, 1))})
-    with pytest.raises(ProblemError, match=r"expected \(n, K\) and \(n,\)"):
-        squared_fit(np.zeros((3, 2)), np.zeros(2))
+    for start, fault in (
+        (fitted([one], "nominal", fidelity=1), "scorer: found Nominal, expected linear or mlp"),
+        (fitted([one], degree=2), "degree: found 2, expected 1"),
+        (scorer("linear"), "scorer: found Linear that learned nothing yet"),
+    ):
+        with pytest.raises(ProblemError, match=fault):
+            decision_focused(start, [one], [one])
 
 
 ORACLES = [lambda rng: selection(int(rng.integers(1000))), packed]
@@ -214,32 +231,51 @@ def test_the_perturbed_loss_is_of_a_smooth_maximum():
     )
 
 
-@pytest.mark.parametrize("hidden", [(), (5,), (6, 4)])
-def test_gradients_of_layers_against_finite_differences(hidden):
+def fitted(instances, name="linear", **options):
+    """A scorer of least squared error over the links of all instances."""
+    features = np.concatenate([instance.features for instance in instances])
+    return scorer(name, **options).fit(features, np.concatenate([instance.true for instance in instances]))
+
+
+def with_gaps(rng, n=80):
+    """Features of which some are missing, and what is to be said."""
+    X = rng.normal(2.0, 3.0, (n, 3))
+    y = np.abs(X[:, 0]) + 0.5 * X[:, 1]
+    X[rng.random(X.shape) < 0.1] = np.nan
+    X[0, 0] = 1e4  # further out than a scorer looks
+    return X, y
+
+
+MAPS = [("linear", {}), ("mlp", {"hidden": (5,), "epochs": 3}), ("mlp", {"hidden": (6, 4), "epochs": 3})]
+
+
+@pytest.mark.parametrize(("name", "options"), MAPS)
+def test_opened_scorers_say_the_same_and_close_again(name, options):
+    X, y = with_gaps(np.random.default_rng(8))
+    start = scorer(name, **options).fit(X, y)
+    found = opened(start, 2.5)
+    assert found.shift + found.gain * said(found.layers, inputs(start, X)) == pytest.approx(start.predict(X), abs=1e-9)
+    again = closed(start, found)
+    assert set(again) == set(start.arrays_)
+    for key, values in start.arrays_.items():
+        assert again[key].dtype == values.dtype and again[key] == pytest.approx(values, rel=1e-12)
+
+
+@pytest.mark.parametrize(("name", "options"), MAPS)
+def test_gradients_of_layers_against_finite_differences(name, options):
     rng = np.random.default_rng(8)
-    features, target, along = rng.normal(size=(30, 3)), rng.normal(size=30), rng.normal(size=30)
-    arrays = squared_fit(features, target, hidden=hidden, epochs=2)
-    slope = gradient(arrays, features, along)
-    assert layers.depth(arrays) == len(hidden) + 1 and set(slope) == {name for name in arrays if name[0] in "Wb"}
-    for name, index in [(kind, at) for kind in slope for at in list(np.ndindex(slope[kind].shape))[:4]]:
+    X, y = with_gaps(rng)
+    start = scorer(name, **options).fit(X, y)
+    layers, z, along = opened(start, 2.5).layers, inputs(start, X), rng.normal(size=len(X))
+    slope = gradient(layers, z, along)
+    assert {key: values.shape for key, values in slope.items()} == {key: v.shape for key, v in layers.items()}
+    for key, index in [(name, at) for name in slope for at in list(np.ndindex(slope[name].shape))[:4]]:
         ends = []
         for step in (1e-6, -1e-6):
-            moved = {**arrays, name: arrays[name].copy()}
-            moved[name][index] += step
-            ends.append(along @ said(moved, features))
-        assert slope[name][index] == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-4, abs=1e-5)
-
-
-def test_the_linear_fit_is_least_squares_and_the_network_learns_what_it_cannot():
-    rng = np.random.default_rng(9)
-    features = np.c_[rng.normal(3.0, 2.0, (600, 2)), np.ones(600)]
-    target = np.abs(features[:, 0] - 3.0) + 0.5 * features[:, 1]
-    linear = said(squared_fit(features, target, ridge=0.0 + 1e-12), features)
-    expected = features @ np.linalg.lstsq(features, target, rcond=None)[0]
-    assert linear == pytest.approx(expected, abs=1e-6)
-    one, other = (squared_fit(features, target, hidden=(16,), epochs=150, rate=1e-2, seed=4) for _ in range(2))
-    assert all(np.array_equal(one[name], other[name]) for name in one)
-    assert np.mean((said(one, features) - target) ** 2) < 0.05 * np.mean((linear - target) ** 2)
+            moved = {**layers, key: layers[key].copy()}
+            moved[key][index] += step
+            ends.append(along @ said(moved, z))
+        assert slope[key][index] == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-4, abs=1e-5)
 
 
 def misjudged(rng, count):
@@ -257,13 +293,27 @@ def test_decision_losses_lower_the_regret_of_a_misspecified_line(loss):
     rng = np.random.default_rng(10)
     learned, kept, held = (misjudged(rng, count) for count in (40, 20, 60))
     start = fitted(learned)
+    before = {name: values.copy() for name, values in start.arrays_.items()}
     options = {"loss": loss, "squared": 0.0, "rate": 0.03, "epochs": 8, "samples": 2, "seed": 3}
     found = decision_focused(start, learned, kept, **options)
-    assert found.regret[0] == pytest.approx(pooled_regret(start, kept))
-    assert found.regret[found.epoch] == min(found.regret) == pooled_regret(found.arrays, kept)
-    assert pooled_regret(found.arrays, held) < 0.1 * pooled_regret(start, held)
+    assert all(np.array_equal(start.arrays_[name], values) for name, values in before.items())
+    assert found.regret_[0] == pytest.approx(pooled_regret(start, kept))
+    assert found.regret_[found.epoch_] == min(found.regret_) == pytest.approx(pooled_regret(found, kept))
+    assert pooled_regret(found, held) < 0.1 * pooled_regret(start, held)
     again = decision_focused(start, learned, kept, **options)
-    assert again.regret == found.regret and np.array_equal(again.arrays["W0"], found.arrays["W0"])
+    assert again.regret_ == found.regret_ and np.array_equal(again.arrays_["coef"], found.arrays_["coef"])
+    features = np.concatenate([instance.features for instance in held])
+    low, high = found.interval(features, level=0.8)
+    true = np.concatenate([instance.true for instance in held])
+    assert 0.7 < ((low <= true) & (true <= high)).mean() < 0.9
+    arrays, meta = scorer_arrays(found)
+    assert meta["loss"] == found.loss_ == loss and "loss" not in scorer_arrays(start)[1]
+    loaded = scorer_of(arrays, meta)
+    assert loaded.loss_ == loss and np.array_equal(loaded.predict(features), found.predict(features))
+    for wrong in ({**meta, "loss": "hinge"}, {**meta, "loss": ["spo+"]}, {**meta, "kind": "graph"}):
+        with pytest.raises(ProblemError, match="expected"):
+            scorer_of(arrays, wrong)
+    assert found.fit(features, true).loss_ == "squared"
 
 
 def test_what_makes_decisions_worse_is_not_kept():
@@ -271,5 +321,21 @@ def test_what_makes_decisions_worse_is_not_kept():
     asked = [selection(seed) for seed in range(4)]
     features = [rng.uniform(size=(one.n_links, 2)) for one in asked]
     exact = [Instance(x, x @ [2.0, -1.0], one) for x, one in zip(features, asked)]
-    found = decision_focused(fitted(exact), exact, exact, rate=1.0, epochs=9, patience=2)
-    assert found.epoch == 0 and len(found.regret) == 3 and found.regret[0] == pytest.approx(0.0, abs=1e-9)
+    start = fitted(exact, ridge=1e-9)
+    found = decision_focused(start, exact, exact, rate=1.0, epochs=9, patience=2)
+    assert found.epoch_ == 0 and len(found.regret_) == 3 and found.regret_[0] == pytest.approx(0.0, abs=1e-9)
+    assert found is not start and found.loss_ == "squared"
+    assert all(np.array_equal(found.arrays_[name], values) for name, values in start.arrays_.items())
+
+
+def test_slopes_of_logarithms_end_where_they_do():
+    rng = np.random.default_rng(12)
+    asked = packed(rng)
+    values = np.array([LEAST / 2, 0.3, 0.9, 1.2, *rng.uniform(0.05, 0.95, asked.n_links - 4)])
+    one = Instance(np.zeros((asked.n_links, 2)), rng.uniform(0.1, 0.9, asked.n_links), asked, log=True)
+    step = 1e-7
+    expected = (one.coefficients(values + step) - one.coefficients(values - step)) / (2 * step)
+    assert one.slope(values) == pytest.approx(expected, rel=1e-5)
+    assert one.slope(values)[[0, 3]].tolist() == [0.0, 0.0] and one.worth(one.true) == pytest.approx(
+        one.best.worth(one.told)
+    )

@@ -12,6 +12,7 @@ from scipy.optimize import approx_fprime
 from qnroute.errors import ProblemError
 from qnroute.learning.links import Linear, Nominal
 from qnroute.learning.links import spread as spreads
+from qnroute.learning.links.lessons import Luck
 
 
 def covered(one, case, level: float) -> np.ndarray:
@@ -69,6 +70,24 @@ def test_the_deviation_is_that_behind_the_observations():
     assert np.median(ignorant / new.sd) > 1.2
 
 
+def test_the_noise_of_counts_is_that_of_what_was_predicted():
+    """Shares of few trials of chances that wander: noise by the chance drawn, or by the share itself, says too little
+    or too much; by the prediction it leaves the spread of the chances."""
+    rng = np.random.default_rng(1)
+    x = rng.uniform(0.2, 0.8, (12_000, 1))
+    chance = np.clip(x[:, 0] + rng.choice([-0.15, 0.15], len(x)), 0.0, 1.0)
+    trials = rng.integers(1, 6, len(x))
+    y = rng.binomial(trials, chance) / trials
+    luck = Luck(trials, np.zeros(len(x)), np.ones(len(x)))
+    sd = Linear().fit(x, y, luck=luck).predict(x, return_std=True)[1]
+    assert np.median(sd) == pytest.approx(0.15, rel=0.1)
+    plain = Linear().fit(x, y, noise=y * (1 - y) / trials).predict(x, return_std=True)[1]
+    assert np.median(plain) > 0.25
+    for bad in (luck._replace(trials=trials - 1), luck._replace(low=np.ones(len(x))), luck._replace(high=np.ones(2))):
+        with pytest.raises(ProblemError, match="luck:"):
+            Linear().fit(x, y, luck=bad)
+
+
 def test_without_noise_observations_are_what_is_behind_them():
     case = links(5, 1000)
     one = Linear().fit(case.x, case.y)
@@ -78,23 +97,28 @@ def test_without_noise_observations_are_what_is_behind_them():
 def test_the_likeliest_variance_has_no_slope_left():
     rng = np.random.default_rng(0)
     z = np.column_stack([rng.normal(size=(400, 2)), np.ones(400)])
-    noise, weight = rng.uniform(0, 0.5, 400), rng.uniform(0.5, 2.0, 400)
-    error = rng.normal(size=400) * np.sqrt(np.exp(z @ [0.8, -0.3, 0.2]) + noise)
+    noise, weight, part = rng.uniform(0, 0.5, 400), rng.uniform(0.5, 2.0, 400), rng.uniform(0.3, 1.0, 400)
+    error = rng.normal(size=400) * np.sqrt(part * np.exp(z @ [0.8, -0.3, 0.2]) + noise)
 
     def loss(b: np.ndarray) -> float:
         unit = np.average(error**2, weights=weight)
-        variance = np.exp(z @ b) + noise
+        variance = part * np.exp(z @ b) + noise
         likelihood = np.average(0.5 * (np.log(variance / unit) + error**2 / variance), weights=weight)
-        return likelihood + 0.5 * spreads._PENALTY / 400 * (b[:2] @ b[:2])
+        noisy = min(np.average(noise, weights=weight) / unit, 1.0)
+        level, width = spreads._BEHIND
+        return (
+            likelihood
+            + (spreads._PENALTY * (b[:2] @ b[:2]) + 0.5 * noisy * ((b[2] - np.log(unit) - level) / width) ** 2) / 400
+        )
 
-    found = spreads._likeliest(z, error, noise, weight)
+    found = spreads._likeliest(z, error, noise, weight, part)
     assert np.abs(approx_fprime(found, loss, 1e-6)).max() < 1e-4
     assert np.allclose(found, [0.8, -0.3, 0.2], atol=0.3)
 
 
 def test_constant_variance_is_the_mean_square():
     error = np.random.default_rng(1).normal(size=300)
-    found = spreads._likeliest(np.ones((300, 1)), error, np.zeros(300), np.ones(300))
+    found = spreads._likeliest(np.ones((300, 1)), error, np.zeros(300), np.ones(300), np.ones(300))
     assert math.exp(found[0]) == pytest.approx(float(np.mean(error**2)), rel=1e-4)
 
 

@@ -242,3 +242,28 @@ def test_the_sampling_variance_is_what_repeated_draws_show():
         y, noise = made.outcomes(table, target)
         assert y.mean() == pytest.approx(mean, abs=0.005)
         assert noise.mean() == pytest.approx(y.var(), rel=0.05)
+
+
+def test_few_attempts_tell_a_quality_too():
+    """All attempts of a window may fail: its quality is 0 then, and without those windows qualities look better."""
+    rng, p, f, draws = np.random.default_rng(4), 0.4, 0.9, 40_000
+    tries = rng.integers(1, 4, draws)[:, None]
+    hits = rng.binomial(tries, p)
+    checks = rng.poisson(10.0 * hits) * (rng.random((draws, 1)) < 0.7)
+    even = rng.binomial(checks, (2 * f + 1) / 3)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        fidelity = (3 * even / checks - 1) / 2
+    full = lambda value: np.full((draws, 1), float(value))  # noqa: E731
+    table = Telemetry(
+        "", (("a", "b"),), tries, hits, fidelity, checks, full(0), full(p), full(f), [1.0], [1.0]
+    )  # fmt: skip
+    y, noise = made.outcomes(table, "quality")
+    assert (y[hits == 0] == 0.0).all() and not np.isnan(y).any()
+    assert np.nanmean(y) == pytest.approx(p * f, abs=0.005)
+    assert np.nanmean(noise) == pytest.approx(np.nanvar(y), rel=0.05)
+    rows = made.table(table, "quality", np.zeros((draws, 1, 1)))
+    luck = rows.luck.noise(np.full(len(rows.y), p * f)) + rows.rest
+    assert luck.mean() == pytest.approx(np.nanvar(y), rel=0.05)
+    for target, mean in (("p", p), ("fidelity", f)):
+        rows = made.table(table, target, np.zeros((draws, 1, 1)))
+        assert (rows.luck.noise(np.full(len(rows.y), mean)) + rows.rest).mean() == pytest.approx(rows.y.var(), rel=0.05)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, NamedTuple, Self, get_type_hints
 
 import numpy as np
@@ -18,13 +18,15 @@ from qnroute.learning.links.lessons import (
     LARGEST,
     LARGEST_FEATURE,
     Lesson,
+    Luck,
     column,
+    luck_of,
     merged,
     numbered,
     parted,
     require_bounded,
 )
-from qnroute.learning.links.spread import deviation, quantile, scores_of, spread_faults, spread_of
+from qnroute.learning.links.spread import deviation, latent_of, quantile, scores_of, spread_faults, spread_of
 
 try:
     from sklearn.base import BaseEstimator, RegressorMixin
@@ -47,6 +49,7 @@ class _Given(NamedTuple):
     noise: np.ndarray
     group: np.ndarray | None
     near: Neighbours | None
+    luck: Luck | None
 
 
 class LinkScorer(RegressorMixin, BaseEstimator, metaclass=abc.ABCMeta):
@@ -54,7 +57,7 @@ class LinkScorer(RegressorMixin, BaseEstimator, metaclass=abc.ABCMeta):
 
     Paper A: z = [p, F, distance, loss] (eq. 4), q = f_theta(z) (eq. 5), learned by the mean squared error (eq. 7). The
     constructor stores options; `fit` checks them. What was learned is in `arrays_`, read-only arrays by name, of which
-    predictions are made without the library that trained.
+    predictions are made without the library that trained; by which loss is in `loss_`.
 
     A share `calibration` of the groups (or rows) is kept from the learning of the mean. The spreads are learned of half
     of them, and the other half tells how many deviations wide an interval must be. Where there are fewer than 40 rows
@@ -74,6 +77,7 @@ class LinkScorer(RegressorMixin, BaseEstimator, metaclass=abc.ABCMeta):
         noise: Any = None,
         groups: Any = None,
         neighbours: Any = None,
+        luck: Luck | None = None,
     ) -> Self:
         """Learn from past windows.
 
@@ -84,14 +88,17 @@ class LinkScorer(RegressorMixin, BaseEstimator, metaclass=abc.ABCMeta):
         y
             (n,) quality in the window after.
         sample_weight
-            (n,) of each row in what is learned, 0 to leave it out; not in the quantile of intervals.
+            (n,) of each row in what is learned, 0 to leave it out; not in the quantile of intervals, nor in the spreads
+            where noise or luck is given: these say what a row tells of them.
         noise
-            (n,) known sampling variance of each y; 0 if not given.
+            (n,) known sampling variance of each y, beside that of `luck`; 0 if not given.
         groups
             (n,) rows of one group, such as those of one link, stay on one side of each split.
         neighbours
             Links that share a node in the same window: a scipy.sparse (n, n) pattern or (indptr, indices) of CSR.
             Only `GraphNetwork` looks at them.
+        luck
+            How many trials each y is the mean of, where it is one.
 
         Raises
         ------
@@ -103,14 +110,45 @@ class LinkScorer(RegressorMixin, BaseEstimator, metaclass=abc.ABCMeta):
             The library that trains is not installed.
         """
         _check_options(self)
-        given = self._given(X, y, sample_weight, noise, groups, neighbours)
+        given = self._given(X, y, sample_weight, noise, groups, neighbours, luck)
         rng = np.random.default_rng(self.random_state)
         taught, *kept = self._parts(np.flatnonzero(given.weight), given.group, rng)
         self.arrays_ = self._learn(_lesson(given, taught), rng)  # what `_mean` reads
         self._learn_spread(given, kept, rng)
-        for values in self.arrays_.values():
-            values.flags.writeable = False
+        self.loss_ = "squared"
+        _freeze(self.arrays_)
         return self
+
+    def with_mean(
+        self,
+        arrays: dict[str, np.ndarray],
+        X: Any,
+        y: Any,
+        *,
+        sample_weight: Any = None,
+        noise: Any = None,
+        groups: Any = None,
+        luck: Luck | None = None,
+    ) -> Self:
+        """A copy with another mean, whose spreads and intervals are learned anew.
+
+        Parameters
+        ----------
+        arrays
+            What `_mean` reads.
+        X, y, sample_weight, noise, groups, luck
+            As in `fit`: rows of which the mean was not learned, half of them for the spreads and half for intervals.
+            Of fewer than 40 rows or 4 groups both are learned of all, and intervals promise nothing.
+        """
+        made = type(self)(**self.get_params(deep=False))
+        given = made._given(X, y, sample_weight, noise, groups, None, luck)
+        made.arrays_, rng = dict(arrays), np.random.default_rng(self.random_state)
+        rows = np.flatnonzero(given.weight)
+        parts = parted(rows, given.group, 0.5, rng) if _enough(rows, given.group) else (rows, rows)
+        made._learn_spread(given, parts, rng)
+        made.loss_ = self.loss_
+        _freeze(made.arrays_)
+        return made
 
     def predict(self, X: Any, *, return_std: bool = False, neighbours: Any = None) -> Any:
         """The expected quality of links in the next window.
@@ -172,7 +210,7 @@ class LinkScorer(RegressorMixin, BaseEstimator, metaclass=abc.ABCMeta):
     def _columns_needed(self) -> int:
         return 1
 
-    def _given(self, X: Any, y: Any, sample_weight: Any, noise: Any, groups: Any, neighbours: Any) -> _Given:
+    def _given(self, X: Any, y: Any, sample_weight: Any, noise: Any, groups: Any, neighbours: Any, luck: Any) -> _Given:
         """What `fit` was given, validated."""
         X, y = validate_data(
             self,
@@ -191,21 +229,20 @@ class LinkScorer(RegressorMixin, BaseEstimator, metaclass=abc.ABCMeta):
         if not weight.any():
             raise ProblemError("sample_weight: found zero for all rows, expected a weight of at least one")
         near = neighbours_of(neighbours, n) if self._near else None
-        return _Given(X, y, weight, noise, numbered(groups, n), near)
+        return _Given(X, y, weight, noise, numbered(groups, n), near, luck_of(luck, n))
 
     def _parts(
         self, rows: np.ndarray, group: np.ndarray | None, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Rows to learn the mean, the spreads and the quantile of."""
-        many = rows.size if group is None else np.unique(group[rows]).size
-        if self.calibration == 0 or rows.size < _FEWEST or many < _FEWEST_GROUPS:
+        if self.calibration == 0 or not _enough(rows, group):
             return rows, rows, rows
         taught, kept = parted(rows, group, self.calibration, rng)
         if kept.size < 2:
             return rows, rows, rows
         return taught, *parted(kept, group, 0.5, rng)
 
-    def _learn_spread(self, given: _Given, parts: list[np.ndarray], rng: np.random.Generator) -> None:
+    def _learn_spread(self, given: _Given, parts: Sequence[np.ndarray], rng: np.random.Generator) -> None:
         """Spreads of the first part of the rows, what intervals need of the second."""
         x = [given.x[rows] for rows in parts]
         if given.near is None:
@@ -214,9 +251,14 @@ class LinkScorer(RegressorMixin, BaseEstimator, metaclass=abc.ABCMeta):
             everywhere = self._mean(given.x, given.near)
             means = [everywhere[rows] for rows in parts]
         spread, scored = parts
-        known = given.y[spread], given.noise[spread], given.weight[spread]
-        self.arrays_ |= spread_of(x[0], means[0], *known, rng)
+        noisy = given.luck is not None or given.noise.any()
+        weight = np.ones(len(spread)) if noisy else given.weight[spread]
+        self.arrays_ |= spread_of(x[0], means[0], given.y[spread], weight, rng)
         self.arrays_ |= scores_of(self.arrays_, x[1], means[1], given.y[scored], rng)
+        if noisy:  # no interval is made of it, so of all rows
+            rows, every = np.unique(np.concatenate(parts), return_index=True)
+            mean, luck = np.concatenate(means)[every], given.luck and given.luck.of(rows)
+            self.arrays_ |= latent_of(self.arrays_, given.x[rows], mean, given.y[rows], given.noise[rows], rng, luck)
 
     def _asked(self, X: Any, neighbours: Any) -> tuple[np.ndarray, Neighbours | None]:
         check_is_fitted(self)
@@ -228,6 +270,17 @@ class LinkScorer(RegressorMixin, BaseEstimator, metaclass=abc.ABCMeta):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
+
+
+def _enough(rows: np.ndarray, group: np.ndarray | None) -> bool:
+    """Whether some of these rows can be kept from the learning of others."""
+    many = rows.size if group is None else np.unique(group[rows]).size
+    return rows.size >= _FEWEST and many >= _FEWEST_GROUPS
+
+
+def _freeze(arrays: dict[str, np.ndarray]) -> None:
+    for values in arrays.values():
+        values.flags.writeable = False
 
 
 def option_faults(cls: type[LinkScorer], options: dict[str, Any]) -> list[str]:

@@ -7,10 +7,12 @@ observation, and how much they rest on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from qnroute.learning.links.lessons import Luck
 from qnroute.learning.links.telemetry import Telemetry
 
 HALF_LIVES = (1.0, 4.0, 16.0)  # windows
@@ -24,6 +26,7 @@ FEATURES = (
 )  # fmt: skip
 TARGETS = ("quality", "p", "fidelity")
 
+_ENDLESS = 1e12  # trials of what is exact
 PARITY = 2.25  # variance of one fidelity sample over q (1 - q), q = (2 F + 1) / 3 the chance of even parity
 
 
@@ -32,8 +35,10 @@ class Table(NamedTuple):
 
     X: np.ndarray  # (n, len(FEATURES))
     y: np.ndarray  # (n,) what was realised in the next window
-    noise: np.ndarray  # (n,) the sampling variance of y
+    noise: np.ndarray  # (n,) the sampling variance of y, as usual for the link
     row: np.ndarray  # (n,) window * links + link
+    luck: Luck  # the trials that y is the mean of
+    rest: np.ndarray  # (n,) the sampling variance of y beside theirs
 
 
 class History:
@@ -113,8 +118,10 @@ def outcomes(telemetry: Telemetry, target: str) -> tuple[np.ndarray, np.ndarray]
     """(W, m) what a window realised of ``quality``, ``p`` or ``fidelity``, NaN for nothing; and its sampling variance.
 
     The rate of n attempts has variance p (1 - p) / n; the mean of k parity checks, each 1 or -1/2, has
-    9/4 q (1 - q) / k with q = (2 F + 1)/3. The quality is the product of the two. p and q in these are those of the
-    link over all windows: those of the window itself would make lucky outcomes look sure.
+    9/4 q (1 - q) / k with q = (2 F + 1)/3. The quality is the product of the two. Where no pair
+    was made, or none checked, the fidelity is the link's mean: without the windows whose attempts all failed qualities
+    would look better than they are. Of links never checked there is no quality. p and q in the variances are those of
+    the link over all windows: those of the window itself would make lucky outcomes look sure.
     """
     n, k = telemetry.attempts, telemetry.samples
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -129,8 +136,16 @@ def outcomes(telemetry: Telemetry, target: str) -> tuple[np.ndarray, np.ndarray]
         f = telemetry.fidelity
         if target == "fidelity":
             return f, np.where(np.isnan(f), np.nan, of_fidelity)
+        weight = np.where(np.isnan(f), 0.0, np.where(np.isnan(k), EXACT, k))
+        level = (weight * np.nan_to_num(f)).sum(axis=0) / weight.sum(axis=0)
+        f, of_fidelity = np.where(np.isnan(f), level, f), np.where(np.isnan(f), 0.0, of_fidelity)
         noise = f**2 * of_rate + rate**2 * of_fidelity + of_rate * of_fidelity
         return rate * f, np.where(np.isnan(rate * f), np.nan, noise)
+
+
+def _level(q: np.ndarray) -> np.ndarray:
+    """The fidelity of which the chance of even parity is q."""
+    return (3.0 * q - 1.0) / 2.0
 
 
 def _usual(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
@@ -151,4 +166,32 @@ def table(telemetry: Telemetry, target: str, X: np.ndarray | None = None) -> Tab
     found = features(telemetry) if X is None else X
     y, noise = (part[1:].ravel() for part in outcomes(telemetry, target))
     row = np.flatnonzero(~np.isnan(y))
-    return Table(found[:-1].reshape(-1, found.shape[2])[row], y[row], noise[row], row)
+    luck, rest = _luck(telemetry, target, row)
+    return Table(found[:-1].reshape(-1, found.shape[2])[row], y[row], noise[row], row, luck, rest)
+
+
+def joined(parts: Sequence[Table]) -> Table:
+    """The rows of several networks, one after the other; `row` is still that of each."""
+    luck = Luck(*(np.concatenate(columns) for columns in zip(*(part.luck for part in parts))))
+    names = ("X", "y", "noise", "row", "rest")
+    return Table(luck=luck, **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+
+
+def _luck(telemetry: Telemetry, target: str, row: np.ndarray) -> tuple[Luck, np.ndarray]:
+    """The trials behind rows of a table, and the variance that is not theirs.
+
+    A quality is the mean of as many outcomes as there were attempts, each 0 or, to first order, the link's usual
+    fidelity; that the fidelity is measured adds the rest.
+    """
+    n, k = telemetry.attempts, telemetry.samples
+    with np.errstate(invalid="ignore", divide="ignore"):
+        q = _usual(np.clip((2.0 * telemetry.fidelity + 1.0) / 3.0 * k, 0.0, k), k)
+        spare = _usual(telemetry.successes, n) ** 2 * PARITY * q * (1.0 - q) / k
+    low, high, trials = np.zeros(n.shape), np.ones(n.shape), n
+    if target == "fidelity":
+        low, trials = low - 0.5, np.where(np.isnan(k), _ENDLESS, k)
+    elif target == "quality":
+        high = np.broadcast_to(np.maximum(_level(q), 0.25), n.shape)
+    rest = np.where(np.isfinite(spare), spare, 0.0) if target == "quality" else np.zeros(n.shape)
+    parts = [np.asarray(part)[1:].ravel()[row] for part in (trials, low, high, rest)]
+    return Luck(*parts[:3]), parts[3]

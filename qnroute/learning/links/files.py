@@ -13,7 +13,9 @@ from qnroute.learning.links.estimator import LinkScorer, option_faults
 from qnroute.learning.links.scorers import class_of, name_of, options_of
 
 FORMAT = "qnroute.link-scorer/1"
+LOSSES = ("squared", "spo+", "perturbed")
 _FIELDS = ("format", "kind", "options", "columns")
+_OF_DECISIONS = ("linear", "mlp")  # what can be trained by another loss than the squared one
 _MOST_COLUMNS = 100_000
 
 
@@ -24,7 +26,7 @@ def scorer_arrays(scorer: LinkScorer) -> tuple[dict[str, np.ndarray], dict[str, 
     -------
     tuple
         Arrays by name, and what JSON can carry: ``format``, ``kind`` (its name in `SCORERS`), ``options``, ``columns``
-        (how many features).
+        (how many features), and ``loss`` where it was not the squared one.
 
     Raises
     ------
@@ -38,6 +40,8 @@ def scorer_arrays(scorer: LinkScorer) -> tuple[dict[str, np.ndarray], dict[str, 
         raise ProblemError(f"scorer: found {type(scorer).__name__} that learned nothing yet, call fit first")
     options = {name: _plain(value) for name, value in scorer.get_params(deep=False).items()}
     meta = {"format": FORMAT, "kind": kind, "options": options, "columns": int(scorer.n_features_in_)}
+    if scorer.loss_ != "squared":
+        meta["loss"] = scorer.loss_
     return {name: values.copy() for name, values in scorer.arrays_.items()}, meta
 
 
@@ -49,7 +53,7 @@ def scorer_of(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Link
     ProblemError
         Arrays or what goes with them are not those of a scorer.
     """
-    kind, options, columns = _stated(meta)
+    kind, options, columns, loss = _stated(meta)
     if not isinstance(arrays, Mapping) or not all(isinstance(name, str) for name in arrays):
         raise ProblemError(f"arrays: found {type(arrays).__name__}, expected arrays by name")
     strange = [brief_name(name) for name, values in arrays.items() if not isinstance(values, np.ndarray)]
@@ -57,7 +61,7 @@ def scorer_of(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Link
         raise ProblemError([f"{name}: expected an array" for name in strange])
     cls = class_of(kind)
     made = cls(**options)
-    made.n_features_in_ = columns
+    made.n_features_in_, made.loss_ = columns, loss
     made.arrays_ = {name: np.array(values, order="C", subok=False) for name, values in arrays.items()}
     asked = _Asked(made.arrays_)
     made.arrays_ = asked
@@ -84,11 +88,11 @@ class _Asked(dict):
         return super().get(name, default)
 
 
-def _stated(meta: Any) -> tuple[str, dict[str, Any], int]:
-    """Kind, options and number of features, checked."""
+def _stated(meta: Any) -> tuple[str, dict[str, Any], int, str]:
+    """Kind, options, number of features and loss, checked."""
     if not isinstance(meta, Mapping):
         raise ProblemError(f"meta: found {type(meta).__name__}, expected {', '.join(_FIELDS)} by name")
-    faults = [f"{brief_name(name)}: unknown field" for name in meta if name not in _FIELDS]
+    faults = [f"{brief_name(name)}: unknown field" for name in meta if name not in (*_FIELDS, "loss")]
     faults += [f"{name}: missing, but required" for name in _FIELDS if name not in meta]
     if faults:
         raise ProblemError(faults)
@@ -102,13 +106,17 @@ def _stated(meta: Any) -> tuple[str, dict[str, Any], int]:
     faults += [f"options.{name}: missing, but required" for name in known if name not in options]
     if isinstance(columns, bool) or not isinstance(columns, int) or not 1 <= columns <= _MOST_COLUMNS:
         faults.append(f"columns: found {brief(columns)}, expected an integer in [1, {_MOST_COLUMNS}]")
+    loss = meta.get("loss", "squared")
+    known = LOSSES if kind in _OF_DECISIONS else LOSSES[:1]
+    if not isinstance(loss, str) or loss not in known:
+        faults.append(f"loss: found {brief(loss)}, expected {' or '.join(known)}")
     if faults:
         raise ProblemError(faults)
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
     faults = [f"options.{fault}" for fault in option_faults(cls, options)]
     if faults:
         raise ProblemError(faults)
-    return kind, options, columns
+    return kind, options, columns, loss
 
 
 def _plain(value: Any) -> Any:

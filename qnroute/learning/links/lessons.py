@@ -11,7 +11,26 @@ from qnroute.learning.links.adjacency import Neighbours
 
 LARGEST = 1e15  # of what is said, of weights and of noise
 LARGEST_FEATURE = 1e60
+_SURE = 0.002  # of the way between two outcomes
 _SMALL = 1000  # rows among which equal ones are sought
+
+
+class Luck(NamedTuple):
+    """Where each y is the mean of `trials` outcomes that are either `low` or `high`; (n,) each."""
+
+    trials: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    def of(self, rows: np.ndarray) -> Luck:
+        """That of some rows."""
+        return Luck(*(values[rows] for values in self))
+
+    def noise(self, mean: np.ndarray) -> np.ndarray:
+        """(n,) sampling variance where a trial's mean is (n,) `mean`, kept a little off the ends: a sure thing."""
+        margin = _SURE * (self.high - self.low)
+        inside = np.clip(mean, self.low + margin, self.high - margin)
+        return (self.high - inside) * (inside - self.low) / self.trials
 
 
 class Lesson(NamedTuple):
@@ -45,6 +64,18 @@ def column(name: str, values: Any, n: int, default: float) -> np.ndarray:
         raise ProblemError(f"{name}: found shape {found.shape}, expected ({n},)")
     if not ((found >= 0) & (found <= LARGEST)).all():
         raise ProblemError(f"{name}: found values outside [0, {LARGEST:g}]")
+    return found
+
+
+def luck_of(given: Luck | None, n: int) -> Luck | None:
+    """What was given, checked."""
+    if given is None:
+        return None
+    found = Luck(*(np.asarray(values, dtype=np.float64) for values in given))
+    if any(values.shape != (n,) or not np.isfinite(values).all() for values in found):
+        raise ProblemError(f"luck: expected ({n},) finite trials, low and high ends")
+    if not ((found.trials >= 1.0) & (found.low < found.high)).all():
+        raise ProblemError("luck: found less than one trial, or a high end that is not above the low one")
     return found
 
 

@@ -18,13 +18,14 @@ import scipy.sparse as sparse
 
 from qnroute.errors import ProblemError
 from qnroute.fields import chosen
-from qnroute.learning.links.features import FEATURES, TARGETS, features, table
+from qnroute.learning.links.features import FEATURES, TARGETS, features, joined, table
 from qnroute.learning.links.scorers import SCORERS, options_of, scorer
 from qnroute.learning.links.telemetry import LEAST_ESTIMATE, Telemetry
 from qnroute.network import Network
 
 if TYPE_CHECKING:
     from qnroute.learning.links.estimator import LinkScorer
+    from qnroute.learning.links.instances import Decisions
 
 LEAST_P, LEAST_FIDELITY = 1e-6, 0.25 + 1e-9  # what a network may have
 _LEAST_ROWS = 2
@@ -112,8 +113,15 @@ class LinkModel:
     options: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
 
-    def fit(self, tables: Sequence[Telemetry], *, targets: Sequence[str] = TARGETS) -> Self:
+    def fit(
+        self, tables: Sequence[Telemetry], *, targets: Sequence[str] = TARGETS, decisions: Decisions | None = None
+    ) -> Self:
         """Learn; targets of which the telemetry has nothing are left out.
+
+        Parameters
+        ----------
+        decisions
+            What the predictions are for: quality or p are then trained for less regret (kinds linear and mlp).
 
         Raises
         ------
@@ -121,38 +129,51 @@ class LinkModel:
             An unknown kind or option, or nothing to learn from.
         """
         tables = list(tables)
+        if decisions is not None:
+            decisions.require(self.kind, tables, targets)
         made = [features(each) for each in tables]
         self.scorers_: dict[str, LinkScorer] = {}
         rows = {}
         for target in targets:
-            new = self._new(target)
-            parts = [table(each, target, X) for each, X in zip(tables, made)]
-            count = sum(len(part.y) for part in parts)
-            if count < _LEAST_ROWS:
+            new, count = self._learned(target, tables, made)
+            if new is None:
                 continue
-            rows[target] = count
-            links = np.cumsum([0] + [each.n_links for each in tables])
-            noise = np.concatenate([part.noise for part in parts])
-            near = [_among(each, part.row) for each, part in zip(tables, parts)]
-            new.fit(
-                np.concatenate([part.X for part in parts]),
-                np.concatenate([part.y for part in parts]),
-                sample_weight=1.0 / (noise + _EVEN),
-                noise=noise,
-                groups=np.concatenate([part.row % each.n_links + at for each, part, at in zip(tables, parts, links)]),
-                neighbours=sparse.block_diag(near, format="csr"),
-            )
-            self.scorers_[target] = new
+            if decisions is not None and target == decisions.target:
+                new = decisions.taught(new, lambda *some, at=target: self._learned(at, *some)[0], tables, made)
+            self.scorers_[target], rows[target] = new, count
         if not self.scorers_:
             raise ProblemError("telemetry: found no link seen in two windows one after the other, expected some")
         self.trained_ = {
             "rows": rows,
             "networks": len(tables),
-            "links": int(links[-1]),
+            "links": sum(each.n_links for each in tables),
             "windows": int(sum(each.n_windows for each in tables)),
             "fingerprint": fingerprint(tables),
         }
         return self
+
+    def _learned(
+        self, target: str, tables: Sequence[Telemetry], made: Sequence[np.ndarray]
+    ) -> tuple[LinkScorer | None, int]:
+        """A scorer fitted to the features made of each table, None where there is too little; and its rows."""
+        new = self._new(target)
+        parts = [table(each, target, X) for each, X in zip(tables, made)]
+        count = sum(len(part.y) for part in parts)
+        if count < _LEAST_ROWS:
+            return None, count
+        links = np.cumsum([0] + [each.n_links for each in tables])
+        rows = joined(parts)
+        near = [_among(each, part.row) for each, part in zip(tables, parts)]
+        new.fit(
+            rows.X,
+            rows.y,
+            sample_weight=1.0 / (rows.noise + _EVEN),
+            noise=rows.rest,
+            luck=rows.luck,
+            groups=np.concatenate([part.row % each.n_links + at for each, part, at in zip(tables, parts, links)]),
+            neighbours=sparse.block_diag(near, format="csr"),
+        )
+        return new, count
 
     def recipe(self, target: str) -> Recipe:
         """How the scorer of a target is made."""
