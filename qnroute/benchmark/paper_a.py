@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from qnroute.benchmark.calibrations import calibrations
+from qnroute.benchmark.link_decisions import one_slot
 from qnroute.benchmark.recovery import Recovery, recovery
 from qnroute.benchmark.statistics import difference, holm, mean_interval
 from qnroute.errors import ProblemError
@@ -306,14 +307,14 @@ def measure(
     Parameters
     ----------
     runs
-        Per topology and policy of `routing`; the other parts take numbers in proportion.
+        Per topology and policy of `routing`; three times as many of `failures`, a fifth of `scaling`.
     """
     names = [name for name in case or PARTS if chosen("--case", name, PARTS)]
     if len(set(names)) < len(names):
         raise ProblemError("--case: a part is given more than once")
     settings = Settings(interrupted=interrupted or threading.Event())
     parts = {
-        "one-slot": lambda: _one_slot(runs, settings, doing),
+        "one-slot": lambda: one_slot(doing=doing, interrupted=settings.interrupted).rows(),
         "routing": lambda: routing(runs, settings=settings, doing=doing),
         "scaling": lambda: scaling(max(runs // 5, 1), settings=settings, doing=doing),
         "failures": lambda: _failures(3 * runs, settings, doing),
@@ -324,10 +325,6 @@ def measure(
         if not settings.stopped:
             rows += parts[name]()
     return rows
-
-
-def _one_slot(runs: int, settings: Settings, doing: Callable[[str], None] | None) -> list[Any]:
-    return []
 
 
 def _failures(runs: int, settings: Settings, doing: Callable[[str], None] | None) -> list[Recovery]:

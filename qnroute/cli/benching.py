@@ -83,12 +83,13 @@ def _report(benchmark, rows, *, out: str | None, plot: str | None) -> None:
         raise NoAnswer("interrupted before anything was measured")
     if out is not None:
         write_table(rows, out)
-    for kind in dict.fromkeys(type(row) for row in rows) if out != "-" else ():
+    kinds = list(dict.fromkeys(type(row) for row in rows))
+    for kind in kinds if out != "-" else ():
         some = [row for row in rows if type(row) is kind]
         headings = shown(some)
         cells = [[_cell(getattr(row, heading)) for heading in headings] for row in some]
         words = [heading for heading in headings if isinstance(getattr(some[0], heading), str)]
-        title = benchmark.name if kind is type(rows[0]) else kind.__name__.lower()
+        title = benchmark.name if len(kinds) == 1 else f"{benchmark.name}, {kind.__name__.lower()}"
         console.table(title, headings, cells, numbers=[name for name in headings if name not in words])
     if plot is not None:
         from qnroute.plot import save_figure
