@@ -143,6 +143,11 @@ def test_a_file_cut_off_is_told(tmp_path):
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(ProblemError, match="cannot be unpacked"):
         load_telemetry(path)
+    damaged = bytearray(gzip.compress(b"source,target,window,fidelity\n", mtime=0))
+    damaged[10] = 0xFF  # a block of no known type
+    path.write_bytes(damaged)
+    with pytest.raises(ProblemError, match="cannot be unpacked"):
+        load_telemetry(path)
     text = gzip.decompress(gzip.compress(b"x"))  # the library itself is fine
     assert text == b"x"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import gzip
 import os
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,7 +75,7 @@ def couplers(path: Path, every: int = 1) -> Telemetry:
         with gzip.open(path, "rt", encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))
         errors = np.array([[float(row[f"cx_err_{u}{v}"] or "nan") for u, v in COUPLERS] for row in rows])[::every]
-    except (OSError, EOFError, KeyError, ValueError) as error:
+    except (OSError, EOFError, KeyError, ValueError, csv.Error, zlib.error) as error:
         raise ProblemError(f"expected calibrations of {len(COUPLERS)} couplers: {error}", source=str(path)) from None
     fidelity = np.where(errors >= _OUT_OF_USE, np.nan, 1.0 - errors)
     nothing = np.full(fidelity.shape, np.nan)

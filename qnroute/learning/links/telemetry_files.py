@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import os
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -46,7 +47,7 @@ def _text(path: str | os.PathLike[str]) -> str:
     if content[:2] == b"\x1f\x8b":
         try:
             content = gzip.decompress(content)
-        except (OSError, EOFError, ValueError) as error:
+        except (OSError, EOFError, ValueError, zlib.error) as error:
             raise ProblemError(f"cannot be unpacked: {error}") from None
     return decode(content)
 
