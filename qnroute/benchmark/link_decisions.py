@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qnroute.benchmark.link_floors import Calibration, Floored, calibrated, floored
+from qnroute.benchmark.link_floors import Deviations, Floored, calibrated, floored
 from qnroute.benchmark.link_losses import Trained, trained_losses
 from qnroute.benchmark.link_places import FULL, Size, places
 from qnroute.benchmark.link_regrets import STALE, Loss, losses, models_of
@@ -27,7 +27,7 @@ class OneSlot:
     """All rows; parts that the work did not reach are empty."""
 
     kinds: tuple[Loss, ...] = ()
-    calibration: tuple[Calibration, ...] = ()
+    calibration: tuple[Deviations, ...] = ()
     floors: tuple[Floored, ...] = ()
     trained: tuple[Trained, ...] = ()
 

@@ -53,7 +53,7 @@ class Floored:
 
 
 @dataclass(frozen=True)
-class Calibration:
+class Deviations:
     """How far truths lay from predictions, in predicted deviations: `spread` is their root mean square, 1 if right.
 
     Attributes
@@ -101,7 +101,7 @@ def floored(
     return [Floored(**row) for row in rows]
 
 
-def calibrated(models: Mapping[str, LinkModel], held: Sequence[Place], windows: Sequence[int]) -> list[Calibration]:
+def calibrated(models: Mapping[str, LinkModel], held: Sequence[Place], windows: Sequence[int]) -> list[Deviations]:
     """A row for each target and kind, over the links of all places."""
     rows = []
     for kind, model in models.items():
@@ -117,7 +117,7 @@ def calibrated(models: Mapping[str, LinkModel], held: Sequence[Place], windows: 
             off = np.abs(error) / np.maximum(sd, 1e-9)
             within = [float((off < reach).mean()) for reach in LEVELS.values()]
             squares = [float(np.sqrt(np.mean(values**2))) for values in (error, sd, off)]
-            rows.append(Calibration(target, kind, len(error), *squares, *within))
+            rows.append(Deviations(target, kind, len(error), *squares, *within))
     return rows
 
 
