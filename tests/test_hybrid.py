@@ -1,6 +1,7 @@
 """The closed loop: what it proposes against brute force, decides within the rules, learns and avoids."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -318,6 +319,24 @@ def test_retraining_keeps_to_its_windows():
     learning = policy("hybrid:linear,window=50,retrain=3")
     play(learning, [some.case(1)], some)
     assert next(note["slot"] for note in learning.notes if note["retrained"] and not note["alarm"]) == 150
+
+
+@pytest.mark.parametrize("kind", ["linear", "empirical"])
+def test_with_nothing_to_learn_from_the_loop_goes_on(kind):
+    """One window, links that rest, no links at all: recent rates stand, and training waits for the next window."""
+    some = scenario(slots=60, dynamics=())
+    at_once = policy(f"hybrid:{kind},window=20,retrain=1")
+    play(at_once, [some.case(1)], some)
+    assert [note["retrained"] for note in at_once.notes] == [False, True, True]
+    nobody = Demand(*(np.zeros(0, dtype=np.int64) for _ in range(4)), np.zeros(0))
+    for memory, links in ((0, 2), (None, 0)):
+        network = Network.from_columns(
+            ["a", "b", "c"], np.arange(links), np.arange(1, links + 1), p=0.5, fidelity=0.9, memory=memory
+        )
+        run = Run(network, LinkSeries(np.full((1, links), 0.5)), nobody, 3)
+        waiting = policy(f"hybrid:{kind},window=5,retrain=2")
+        play(waiting, [replace(some.case(1), run=run)], some)
+        assert len(waiting.notes) == 12 and not any(note["retrained"] for note in waiting.notes)
 
 
 def test_options_are_checked():

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from qnroute.learning.links.features import History
-from qnroute.learning.links.model import LinkModel
+from qnroute.learning.links.model import LinkModel, NothingSeen
 from qnroute.learning.links.telemetry import Telemetry
 from qnroute.learning.links.watching import OutageFilter, PageHinkley, surprise
 from qnroute.simulation.scenario import Case
@@ -180,20 +180,24 @@ class Learned:
         )
         alarm, self._since = self._drift.update(how_far), self._since + 1
         due = self._retrain > 0 and (self._since >= self._retrain or (alarm and self._since > 1))
-        if due:
-            self._model = self._trained(simulator)
-            self._since = 0
+        trained = self._trained(simulator) if due else None
+        if trained is not None:
+            self._model, self._since = trained, 0
         down = int((self._up.now < 0.5).sum())
-        self.notes.append(Note(simulator.slot + 1, how_far, alarm, due, down))
+        self.notes.append(Note(simulator.slot + 1, how_far, alarm, trained is not None, down))
         self._outlook = self._predicted()
 
     def telemetry(self, simulator: Simulator) -> Telemetry:
         """What was seen in the windows that have ended."""
         return self._monitor.telemetry(simulator)
 
-    def _trained(self, simulator: Simulator) -> LinkModel:
+    def _trained(self, simulator: Simulator) -> LinkModel | None:
+        """A model of what was seen so far; None where that is too little to learn from."""
         tables = [*self._base, self.telemetry(simulator)]
-        return LinkModel(self._kind, self._options).fit(tables, targets=("p", "fidelity"))
+        try:
+            return LinkModel(self._kind, self._options).fit(tables, targets=("p", "fidelity"))
+        except NothingSeen:
+            return None
 
     def _predicted(self) -> Outlook:
         X = self._history.features()

@@ -42,6 +42,10 @@ LEAST = {"quality": LEAST_ESTIMATE, "p": 0.0, "fidelity": LEAST_ESTIMATE}  # tha
 _WEIGHT = {"quality": "attempts", "p": "attempts", "fidelity": "samples"}
 
 
+class NothingSeen(ProblemError):
+    """Telemetry that a model can learn nothing from: no link was seen in two windows one after the other."""
+
+
 class Estimate(NamedTuple):
     """Of m links: mean, standard deviation behind the luck of a window, and an interval of what is seen."""
 
@@ -126,7 +130,9 @@ class LinkModel:
         Raises
         ------
         ProblemError
-            An unknown kind or option, or nothing to learn from.
+            An unknown kind or option.
+        NothingSeen
+            Nothing to learn from.
         """
         tables = list(tables)
         if decisions is not None:
@@ -142,7 +148,7 @@ class LinkModel:
                 new = decisions.taught(new, lambda *some, at=target: self._learned(at, *some)[0], tables, made)
             self.scorers_[target], rows[target] = new, count
         if not self.scorers_:
-            raise ProblemError("telemetry: found no link seen in two windows one after the other, expected some")
+            raise NothingSeen("telemetry: found no link seen in two windows one after the other, expected some")
         self.trained_ = {
             "rows": rows,
             "networks": len(tables),
