@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pickle
 import tracemalloc
@@ -14,6 +15,7 @@ from link_tables import wandering
 from qnroute.errors import ProblemError, SolverError
 from qnroute.learning import links
 from qnroute.learning.links import KINDS, TARGETS, LinkModel, load_model, save_model
+from qnroute.learning.links.telemetry import KNOWN, SEEN
 
 TABLE = wandering(windows=14, links=8)[0]
 QUICK = {
@@ -49,6 +51,14 @@ def test_a_round_trip_changes_nothing(kind, tmp_path):
     fitted(kind, seed=3).save(tmp_path / "anew.safetensors")
     bytes_ = [path.read_bytes() for path in tmp_path.iterdir()]
     assert len(bytes_) == 3 and len(set(bytes_)) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_network_without_links_has_forecasts_of_none(kind):
+    none = TABLE.between(0, 3)
+    columns = {name: getattr(none, name)[:, :0] for name in SEEN} | {name: getattr(none, name)[:0] for name in KNOWN}
+    found = fitted(kind).predict(dataclasses.replace(none, ends=(), **columns))
+    assert all(part.shape == (0,) for target in TARGETS for part in getattr(found, target))
 
 
 def test_another_seed_or_telemetry_is_another_file(tmp_path):

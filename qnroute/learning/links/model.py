@@ -207,6 +207,8 @@ class LinkModel:
         """From (m, len(FEATURES)) features of links that were seen in the same window."""
         if not hasattr(self, "scorers_"):
             raise ProblemError("LinkModel: nothing was learned yet, call fit first")
+        if not len(X):  # which scorers refuse, as scikit-learn does
+            return Forecast(**{name: Estimate(*np.zeros((4, 0))) if name in self.scorers_ else None for name in TARGETS})
         found = {}
         for target, each in self.scorers_.items():
             mean, sd = each.predict(X, return_std=True, neighbours=neighbours)
