@@ -11,6 +11,7 @@ from test_engine import conserved
 from trial_cases import alike, case_of, played, text
 
 from qnroute.errors import ProblemError
+from qnroute.learning.links.model import LinkModel
 from qnroute.network import Network
 from qnroute.simulation import Scenario, simulate
 from qnroute.simulation.demand import Demand
@@ -337,6 +338,24 @@ def test_with_nothing_to_learn_from_the_loop_goes_on(kind):
         waiting = policy(f"hybrid:{kind},window=5,retrain=2")
         play(waiting, [replace(some.case(1), run=run)], some)
         assert len(waiting.notes) == 12 and not any(note["retrained"] for note in waiting.notes)
+
+
+def test_a_trained_model_is_learned_anew_as_it_was_made(tmp_path):
+    some, path = scenario(slots=60), str(tmp_path / "m.safetensors")
+    seen = Hybrid(lambda case: Learned(case, Failures(), kind="recent", retrain=0), window=20)
+    simulator = play(seen, [some.case(1)], some)
+    table = seen.loops[0].knowledge.telemetry(simulator)
+    LinkModel("linear", {"degree": 2}, seed=5).fit([table]).save(path)
+    for links in ("", ",links=linear"):
+        learning = policy(f"hybrid:model={path},window=20,retrain=2{links}")
+        play(learning, [some.case(2)], some)
+        model = learning.loops[0].knowledge.model
+        assert [note["retrained"] for note in learning.notes] == [False, True, False]
+        assert (model.kind, dict(model.options), model.seed) == ("linear", {"degree": 2}, 5)
+        assert model.trained_["networks"] == 1 and set(model.scorers_) == {"p", "fidelity"}
+    for links in ("nominal", "oracle", "empirical"):
+        with pytest.raises(ProblemError, match=f"links: found {links}, expected linear"):
+            policy(f"hybrid:links={links},model={path}")
 
 
 def test_options_are_checked():

@@ -125,7 +125,8 @@ class Learned:
     kind, options
         Of the `LinkModel`.
     model
-        One trained before, on other networks; it is used until it is retrained.
+        One trained before, on other networks; it is used until it is retrained. If it is of that kind, its options and
+        seed are those of the models to come, unless options are given.
     base
         Telemetry of other networks, to which that of the run is added when it is retrained.
     retrain
@@ -147,8 +148,9 @@ class Learned:
         alarm: float = 10.0,
         checks: float = 10.0,
     ):
-        self._network, self._how, self._kind, self._options = case.run.network, failures, kind, dict(options or {})
-        self._model, self._base = model, tuple(base)
+        self._network, self._how, self.model, self._base = case.run.network, failures, model, tuple(base)
+        alike = options is None and model is not None and model.kind == kind
+        self._recipe = (kind, model.options, model.seed) if alike else (kind, dict(options or {}))
         self._retrain, self._checks = retrain, checks
         self._drift = PageHinkley(allowed=1.0, threshold=alarm)
         self.notes: list[Note] = []
@@ -182,7 +184,7 @@ class Learned:
         due = self._retrain > 0 and (self._since >= self._retrain or (alarm and self._since > 1))
         trained = self._trained(simulator) if due else None
         if trained is not None:
-            self._model, self._since = trained, 0
+            self.model, self._since = trained, 0
         down = int((self._up.now < 0.5).sum())
         self.notes.append(Note(simulator.slot + 1, how_far, alarm, trained is not None, down))
         self._outlook = self._predicted()
@@ -195,15 +197,15 @@ class Learned:
         """A model of what was seen so far; None where that is too little to learn from."""
         tables = [*self._base, self.telemetry(simulator)]
         try:
-            return LinkModel(self._kind, self._options).fit(tables, targets=("p", "fidelity"))
+            return LinkModel(*self._recipe).fit(tables, targets=("p", "fidelity"))
         except NothingSeen:
             return None
 
     def _predicted(self) -> Outlook:
         X = self._history.features()
-        if self._model is None:
+        if self.model is None:
             return _smoothed(X)
-        found, said = self._model.forecast(X, self._neighbours), _smoothed(X)
+        found, said = self.model.forecast(X, self._neighbours), _smoothed(X)
         if found.p is not None:
             said = said._replace(p=np.clip(found.p.mean, _LEAST, _MOST), p_sd=found.p.sd)
         if found.fidelity is not None:

@@ -190,17 +190,18 @@ def _hybrid(*, links: str, model: str, retrain: int, failures: str, **rest: Any)
     from qnroute.simulation import knowledge as known
     from qnroute.simulation.hybrid import Hybrid
 
-    how = known.Failures(failures)
-    if links == "nominal":
-        return Hybrid(lambda case: known.Calibrated(case, how), **rest)
-    if links == "oracle":
-        return Hybrid(lambda case: known.Informed(case, how), **rest)
-    trained = None
+    how, trained = known.Failures(failures), None
     if model:
         from qnroute.learning.links.model_files import load_model
 
         trained = load_model(model)
+        if links not in ("recent", trained.kind):
+            raise ProblemError(f"policy hybrid: links: found {links}, expected {trained.kind} as the model is")
         links = trained.kind
+    elif links == "nominal":
+        return Hybrid(lambda case: known.Calibrated(case, how), **rest)
+    elif links == "oracle":
+        return Hybrid(lambda case: known.Informed(case, how), **rest)
     if links == "recent":
         retrain = 0
     return Hybrid(lambda case: known.Learned(case, how, kind=links, model=trained, retrain=retrain), **rest)
