@@ -1,9 +1,14 @@
 """What a run shows of itself: time series that add up to its measures, telemetry that counts what happened."""
 
+import csv
+import json
+
 import numpy as np
 import pytest
+from hostile import refused, untouched
 from trial_cases import alike, case_of, scenario_of
 
+from qnroute.cli import run
 from qnroute.learning.links.telemetry import Telemetry
 from qnroute.simulation import Scenario, simulate
 from qnroute.simulation.measures import measures
@@ -122,3 +127,33 @@ def test_cases_of_every_kind_are_watched():
     drawn = alike(range(4))
     tables = observed(policy("reactive"), [case_of(each) for each in drawn], scenario_of(drawn[0]), window=20)
     assert [table.n_windows for table in tables] == [4] * 4
+
+
+# --- simulate --monitor ---
+
+ASKED = [
+    "simulate", "--network", "grid:rows=3,columns=3,p=0.5,fidelity=0.95", "--workload", "poisson:rate=0.5",
+    "--slots", "70", "--history", "0", "--no-bound", "--runs", "2", "--window", "25",
+    "--policy", "reactive", "--policy", "hybrid:window=25",
+]  # fmt: skip
+
+
+def test_a_monitored_command_writes_every_window(tmp_path, capsys):
+    assert [run([*ASKED, "--monitor", str(tmp_path / name)]) for name in ("m.csv", "m.json", "m.png")] == [0, 0, 0]
+    rows = json.loads((tmp_path / "m.json").read_text())
+    assert [(row["policy"], row["seed"], row["end"]) for row in rows] == [
+        (name, seed, end) for seed in (0, 1) for name in ("reactive", "hybrid:window=25") for end in (25, 50, 70)
+    ]
+    noted = [row["surprise"] is not None for row in rows]
+    assert noted == [False] * 3 + [True, True, False] + [False] * 3 + [True, True, False]
+    lines = list(csv.DictReader((tmp_path / "m.csv").read_text().splitlines()))
+    assert [line["throughput"] for line in lines] == [str(row["throughput"]) for row in rows]
+    assert (tmp_path / "m.png").read_bytes()[:4] == b"\x89PNG"
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("name", ["m.txt", "-", "m", "m.CSV"])
+def test_what_a_monitor_may_write_is_told(name, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with untouched(tmp_path):
+        refused(capsys, [*ASKED, "--monitor", name], ".csv, .json, .png, .svg or .pdf")

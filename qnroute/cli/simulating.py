@@ -181,6 +181,8 @@ def _require(
             raise ProblemError("expected a name ending in .json", source=path)
     if telemetry is not None and not telemetry.endswith((".csv", ".csv.gz")):
         raise ProblemError("expected a name ending in .csv or .csv.gz", source=telemetry)
+    if not (monitor is None or _is_table(monitor) or monitor.lower().endswith((".png", ".svg", ".pdf"))):
+        raise ProblemError("expected a name ending in .csv, .json, .png, .svg or .pdf", source=monitor)
     for path in given:
         require_writable(path)
     drawn = [plot] if monitor is None or _is_table(monitor) else [plot, monitor]

@@ -208,7 +208,8 @@ class LinkModel:
         if not hasattr(self, "scorers_"):
             raise ProblemError("LinkModel: nothing was learned yet, call fit first")
         if not len(X):  # which scorers refuse, as scikit-learn does
-            return Forecast(**{name: Estimate(*np.zeros((4, 0))) if name in self.scorers_ else None for name in TARGETS})
+            none = Estimate(*np.zeros((4, 0)))
+            return Forecast(**{name: none if name in self.scorers_ else None for name in TARGETS})
         found = {}
         for target, each in self.scorers_.items():
             mean, sd = each.predict(X, return_std=True, neighbours=neighbours)
