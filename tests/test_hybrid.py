@@ -17,7 +17,7 @@ from qnroute.simulation import Scenario, simulate
 from qnroute.simulation.demand import Demand
 from qnroute.simulation.dynamics import LinkSeries
 from qnroute.simulation.hybrid import Hybrid, packed
-from qnroute.simulation.knowledge import Calibrated, Failures, Informed, Learned
+from qnroute.simulation.knowledge import Calibrated, Failures, Informed, Learned, Outlook
 from qnroute.simulation.physics import Physics
 from qnroute.simulation.policies import policy
 from qnroute.simulation.policy import play
@@ -99,6 +99,23 @@ def test_floors_that_fresh_pairs_miss_are_worth_nothing_unless_fidelity_is_unsur
     assert 0.0 < worth(*missed, variance=0.1)[0] < worth(*missed, variance=0.4)[0] < 0.5 * (1 - 0.5**4) ** 2
     kept = line(2, p=0.5, deadline=4, fidelity=0.99, floor=0.9)
     assert worth(*kept, variance=0.1)[0] < worth(*kept)[0]
+
+
+@pytest.mark.parametrize("model", ["werner", "printed"])
+def test_what_is_not_known_of_fidelities_spreads_the_noise(model):
+    """Against the quotient of differences of -ln quality, in either law."""
+    physics, some = Physics(model=model), scenario(slots=2).case(1)
+    fidelity, sd = some.run.network.fidelity * 0.9, np.full(some.run.network.n_links, 0.03)
+
+    class Unsure(Calibrated):
+        def outlook(self):
+            return Outlook(some.run.network.p, sd, fidelity, sd)
+
+    made = Hybrid(lambda case: Unsure(case, Failures()))
+    made.start(Simulator([some.run], physics), [some])
+    noise = lambda f: -np.log(physics.scale(f) + physics.law(f).shift)  # noqa: E731
+    slope = (noise(fidelity + 1e-6) - noise(fidelity - 1e-6)) / 2e-6
+    np.testing.assert_allclose(made._belief.variance, (sd * slope) ** 2, rtol=1e-5)
 
 
 def test_worth_rises_with_p_and_time_and_falls_with_the_floor():

@@ -119,8 +119,10 @@ class _Loop:
         """Take what is known of links now as the truth."""
         outlook: Outlook = self.knowledge.outlook()
         simulator.believe(outlook.fidelity, self._run)
-        werner = np.maximum((4.0 * outlook.fidelity - 1.0) / 3.0, 1e-6)
-        self._policy._belief.variance[self._links] = (outlook.fidelity_sd * 4.0 / (3.0 * werner)) ** 2
+        physics = simulator.physics  # quality is linear in fidelity
+        quality = np.maximum(physics.scale(outlook.fidelity) + simulator.world.law.shift, 1e-6)
+        slope = physics.scale(1.0) - physics.scale(0.0)
+        self._policy._belief.variance[self._links] = (outlook.fidelity_sd * slope / quality) ** 2
         self._routes.renew(outlook.p)
 
     def _decide(self, simulator: Simulator) -> None:
