@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from qnroute.benchmark import calibrations, paper_a, recovery
+from qnroute.benchmark.link_floors import Deviations
 from qnroute.benchmark.link_regrets import Loss
 from qnroute.benchmark.paper_a import (
     INFORMED,
@@ -22,7 +23,7 @@ from qnroute.benchmark.paper_a import (
     telemetry,
 )
 from qnroute.benchmark.paper_a_figures import plot_rows
-from qnroute.errors import ProblemError
+from qnroute.errors import NoAnswer, ProblemError
 from qnroute.simulation.trials import simulate
 
 KINDS = ("last-value", "empirical")
@@ -135,11 +136,15 @@ def test_the_real_series_is_telemetry_of_couplers(tmp_path, monkeypatch):
         (w, k) for w in ("6 hours", "1 day") for k in ("empirical", "nominal", "last-value")
     }
     plot_rows(rows)
+    monkeypatch.setattr(paper_a, "calibrations", lambda *_: rows)
+    assert paper_a.measure(runs=1, case=["calibrations"]) == rows
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(ProblemError, match="expected calibrations of 3 couplers"):
         calibrations.couplers(path)
     monkeypatch.delenv("QNROUTE_DATA")
     assert calibrations.calibrations() == []
+    with pytest.raises(ProblemError, match="QNROUTE_DATA: expected a folder with traces/ibmq_kolkata"):
+        paper_a.measure(runs=1, case=["scaling", "calibrations"])
 
 
 def test_value_lost_is_drawn_too():
@@ -149,6 +154,12 @@ def test_value_lost_is_drawn_too():
         for kind in ("nominal", "linear")
     ]
     assert plot_rows(rows).get_xlabel().startswith("value lost")
+
+
+def test_an_interruption_may_leave_nothing_to_draw():
+    rows = [Deviations("p", "linear", 9, 0.1, 0.1, 1.0, 0.5, 0.9)]
+    with pytest.raises(NoAnswer, match="found no rows that are drawn"):
+        plot_rows(rows)
 
 
 def test_parts_by_name():

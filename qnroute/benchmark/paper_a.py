@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from qnroute.benchmark.calibrations import calibrations
+from qnroute.benchmark.calibrations import DATA, FILE, calibrations, data_file
 from qnroute.benchmark.link_decisions import one_slot
 from qnroute.benchmark.recovery import Recovery, recovery
 from qnroute.benchmark.statistics import difference, holm, mean_interval
@@ -308,10 +308,17 @@ def measure(
     ----------
     runs
         Per topology and policy of `routing`; three times as many of `failures`, a fifth of `scaling`.
+
+    Raises
+    ------
+    ProblemError
+        A part is unknown or given twice, or the data is not here that one which was named needs.
     """
     names = [name for name in case or PARTS if chosen("--case", name, PARTS)]
     if len(set(names)) < len(names):
         raise ProblemError("--case: a part is given more than once")
+    if "calibrations" in (case or ()) and data_file() is None:
+        raise ProblemError(f"{DATA}: expected a folder with {FILE} for --case calibrations")
     settings = Settings(interrupted=interrupted or threading.Event())
     parts = {
         "one-slot": lambda: one_slot(doing=doing, interrupted=settings.interrupted).rows(),

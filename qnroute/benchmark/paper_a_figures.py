@@ -10,6 +10,7 @@ from qnroute.benchmark.calibrations import Calibration
 from qnroute.benchmark.link_regrets import Loss
 from qnroute.benchmark.paper_a import PRINTED, Routing, Scaling
 from qnroute.benchmark.recovery import FAILED, GOAL, MENDED, Recovery
+from qnroute.errors import NoAnswer
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +24,13 @@ MEASURES = {
 
 
 def plot_rows(rows: Sequence[Any]) -> Axes:
-    """A panel for each measure and each part that there are rows of; the first of the axes."""
+    """A panel for each measure and each part that there are rows of; the first of the axes.
+
+    Raises
+    ------
+    NoAnswer
+        There is no such row, as where the work was interrupted early.
+    """
     import matplotlib.pyplot as plt
 
     panels = []
@@ -36,6 +43,8 @@ def plot_rows(rows: Sequence[Any]) -> Axes:
         some = [row for row in rows if isinstance(row, kind)]
         if some:
             panels.append(lambda ax, some=some, plot=plot: plot(some, ax))
+    if not panels:
+        raise NoAnswer("paper-a: found no rows that are drawn")
     columns = min(len(panels), 4)
     lines = -(-len(panels) // columns)
     _, axes = plt.subplots(lines, columns, figsize=(4.3 * columns, 3.9 * lines), squeeze=False, layout="constrained")
