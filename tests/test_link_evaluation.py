@@ -56,6 +56,15 @@ def test_few_windows_and_no_differences_prove_nothing():
     assert mean_over_windows(np.ones(9), np.arange(9)).p == 0.0
 
 
+@pytest.mark.parametrize("unit", [1e-18, 1e-6, 1e9])
+def test_units_make_no_difference_to_a_test(unit):
+    values = np.random.default_rng(2).normal(0.1, 1.0, 40)
+    assert mean_over_windows(unit * values, np.arange(40)).p == pytest.approx(
+        mean_over_windows(values, np.arange(40)).p, rel=1e-6
+    )
+    assert mean_over_windows(np.full(40, 0.1 * unit), np.arange(40)).p == 0.0
+
+
 @pytest.mark.parametrize("keep", [0.0, 0.5])
 def test_the_level_is_kept_where_windows_hang_together(keep):
     """Of series without a mean one in twenty is called significant, more than that where they wander: up to a tenth."""

@@ -46,7 +46,7 @@ def mean_over_windows(values: np.ndarray, window: np.ndarray) -> SerialMean:
     cosines = np.cos(np.pi * np.arange(1, nu + 1)[:, None] * (np.arange(T) + 0.5) / T)
     parts = math.sqrt(2.0 / T) * (cosines @ off)
     error = math.sqrt(float(parts @ parts) / nu / T)
-    if error <= 1e-15 * max(1.0, abs(mean)):
+    if error <= 1e-14 * float(np.abs(values).max()):  # all alike, but for rounding
         return SerialMean(mean, mean, mean, float(mean == 0.0))
     half = error * float(stdtrit(nu, 0.5 + _LEVEL / 2))
     return SerialMean(mean, mean - half, mean + half, float(2.0 * stdtr(nu, -abs(mean) / error)))
