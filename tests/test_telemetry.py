@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import math
 
@@ -11,6 +12,7 @@ from link_tables import wandering
 
 from qnroute.errors import ProblemError
 from qnroute.learning.links import features as made
+from qnroute.learning.links.model import LinkModel
 from qnroute.learning.links.telemetry import KNOWN, SEEN, Telemetry, neighbours_of
 from qnroute.learning.links.telemetry_files import COLUMNS, load_telemetry, save_telemetry
 
@@ -272,3 +274,12 @@ def test_few_attempts_tell_a_quality_too():
     for target, mean in (("p", p), ("fidelity", f)):
         rows = made.table(table, target, np.zeros((draws, 1, 1)))
         assert (rows.luck.noise(np.full(len(rows.y), mean)) + rows.rest).mean() == pytest.approx(rows.y.var(), rel=0.05)
+
+
+def test_less_than_one_sample_counts_as_one():
+    """Samples may be effective numbers, which need not be whole."""
+    some = wandering(windows=6, links=4, tested=1.0)[0]
+    few = dataclasses.replace(some, samples=np.where(np.isnan(some.fidelity), np.nan, 0.25))
+    for target in made.TARGETS:
+        assert (made.table(few, target).luck.trials >= 1.0).all()
+    assert set(LinkModel("empirical").fit([few]).scorers_) == set(made.TARGETS)

@@ -189,7 +189,7 @@ def _luck(telemetry: Telemetry, target: str, row: np.ndarray) -> tuple[Luck, np.
         spare = _usual(telemetry.successes, n) ** 2 * PARITY * q * (1.0 - q) / k
     low, high, trials = np.zeros(n.shape), np.ones(n.shape), n
     if target == "fidelity":
-        low, trials = low - 0.5, np.where(np.isnan(k), _ENDLESS, k)
+        low, trials = low - 0.5, np.where(np.isnan(k), _ENDLESS, np.maximum(k, 1.0))
     elif target == "quality":
         high = np.broadcast_to(np.maximum(_level(q), 0.25), n.shape)
     rest = np.where(np.isfinite(spare), spare, 0.0) if target == "quality" else np.zeros(n.shape)
