@@ -80,8 +80,6 @@ def test_the_fingerprint_is_that_of_the_values():
 
 def test_shapes_must_fit():
     table, _, _ = wandering(windows=5)
-    import dataclasses
-
     with pytest.raises(ProblemError, match="load: found shape"):
         dataclasses.replace(table, load=np.zeros((4, 12)))
     with pytest.raises(ProblemError, match="attempts: found shape"):
