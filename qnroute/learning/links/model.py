@@ -203,8 +203,7 @@ class LinkModel:
             raise ProblemError("LinkModel: nothing was learned yet, call fit first")
         found = {}
         for target, each in self.scorers_.items():
-            mean, sd = each.predict(X, return_std=True, neighbours=neighbours)
-            low, high = each.interval(X, level=level, neighbours=neighbours)
+            mean, sd, low, high = each.distribution(X, level=level, neighbours=neighbours)
             seen = (np.clip(part, LEAST[target], 1.0) for part in (low, high))
             found[target] = Estimate(*(np.clip(part, 0.0, 1.0) for part in (mean, sd)), *seen)
         return Forecast(**{target: found.get(target) for target in TARGETS})
