@@ -8,6 +8,9 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 OUT    := demo-out
 
+# two files of tests at a time; make PARALLEL= test runs them one after the other
+PARALLEL ?= -n 2 --dist loadfile
+
 .PHONY: demo test test-all lint bench clean
 
 demo: $(VENV)/core.installed
@@ -21,10 +24,10 @@ demo: $(VENV)/core.installed
 	$(BIN)/qnroute check $(OUT)/geant.json $(OUT)/geant.result.json
 
 test: $(VENV)/test.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 test-all: $(VENV)/test.installed
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -m "slow or not slow"
 
 lint: $(VENV)/test.installed
 	$(BIN)/ruff check .

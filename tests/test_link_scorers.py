@@ -384,3 +384,13 @@ def test_graph_network_looks_at_its_neighbours():
     ]
     with_them, alone = (np.corrcoef(said, y)[0, 1] ** 2 for said in scores)
     assert with_them > 0.9 and alone < 0.5
+
+
+def test_a_distribution_is_what_predict_and_interval_say():
+    x, y = np.random.default_rng(3).random((90, 4)), np.random.default_rng(4).random(90)
+    made = scorer("linear").fit(x, y)
+    mean, sd, low, high = made.distribution(x, level=0.8)
+    for found, said in zip((mean, sd), made.predict(x, return_std=True)):
+        np.testing.assert_array_equal(found, said)
+    for found, said in zip((low, high), made.interval(x, level=0.8)):
+        np.testing.assert_array_equal(found, said)

@@ -102,6 +102,12 @@ BENCHMARKS = {
             listing="qnroute.benchmark.forecasts:listing",
         ),
         Benchmark(
+            "link-models",
+            "CPU time of models of links: learning from a million windows, forecasting 100,000 links",
+            "qnroute.benchmark.link_models:measure",
+            runs=1,
+        ),
+        Benchmark(
             "paper-a",
             "paper A's experiment: links predicted from telemetry, routing on drifting and failing links, printed "
             "figures beside",

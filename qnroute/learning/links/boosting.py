@@ -39,7 +39,7 @@ class Boosting(LinkScorer):
     def __init__(
         self,
         *,
-        trees: Annotated[fields.PositiveCount, Interval(le=10_000)] = 150,
+        trees: Annotated[fields.PositiveCount, Interval(le=10_000)] = 60,
         learning_rate: Annotated[fields.Positive, Interval(le=1)] = 0.1,
         leaves: Annotated[fields.Count, Interval(ge=2, le=10_000)] = 31,
         fewest: fields.PositiveCount = 20,

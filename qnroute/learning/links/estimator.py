@@ -179,12 +179,19 @@ class LinkScorer(RegressorMixin, BaseEstimator, metaclass=abc.ABCMeta):
         tuple
             (n,) lower and (n,) upper ends; infinite if too few rows were kept to promise so much.
         """
+        _, _, low, high = self.distribution(X, level=level, neighbours=neighbours)
+        return low, high
+
+    def distribution(
+        self, X: Any, *, level: float = 0.9, neighbours: Any = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """What `predict` and `interval` say, at the price of one of them: means, standard deviations, ends."""
         if isinstance(level, bool) or not isinstance(level, (int, float, np.number)) or not 0 < level < 1:
             raise ProblemError(f"level: found {fields.brief(level)}, expected a number in (0, 1)")
         X, near = self._asked(X, neighbours)
         mean = self._mean(X, near)
         reach = deviation(self.arrays_, X, mean, "seen") * quantile(self.arrays_, float(level))
-        return mean - reach, mean + reach
+        return mean, deviation(self.arrays_, X, mean, "latent"), mean - reach, mean + reach
 
     def faults(self) -> list[str]:
         """What is wrong with the options and with what was learned, where that comes from elsewhere."""

@@ -30,7 +30,7 @@ _AT_ONCE = 4096  # rows that are predicted together
 class Mlp(LinkScorer):
     """Layers of rectified units on standardized features, trained by Adam on the squared error.
 
-    Training sees at most 10 million rows in all passes together: of a million rows 10 passes and a little more.
+    Training sees at most 4 million rows in all passes together: of a million rows 4 passes and a little more.
 
     Parameters
     ----------

@@ -212,8 +212,7 @@ class LinkModel:
             return Forecast(**{name: none if name in self.scorers_ else None for name in TARGETS})
         found = {}
         for target, each in self.scorers_.items():
-            mean, sd = each.predict(X, return_std=True, neighbours=neighbours)
-            low, high = each.interval(X, level=level, neighbours=neighbours)
+            mean, sd, low, high = each.distribution(X, level=level, neighbours=neighbours)
             seen = (np.clip(part, LEAST[target], 1.0) for part in (low, high))
             found[target] = Estimate(*(np.clip(part, 0.0, 1.0) for part in (mean, sd)), *seen)
         return Forecast(**{target: found.get(target) for target in TARGETS})

@@ -14,7 +14,7 @@ from qnroute.learning.training import Adam, alone, require_torch
 if TYPE_CHECKING:
     import torch
 
-MOST_SEEN = 10_000_000  # rows in all passes together, the first apart
+MOST_SEEN = 4_000_000  # rows in all passes together, the first apart
 HEAD = 0.02  # variance of the first weights of the last layer by its inputs: what is said starts near the mean
 FEWEST_HELD = 40  # rows of a lesson of which a part is held back
 
@@ -37,7 +37,7 @@ def held_back(lesson: Lesson, share: float, rng: np.random.Generator) -> tuple[n
 
 
 def passes(epochs: int, rows: int) -> int:
-    """`epochs`, or as many as show 10 million rows in all."""
+    """`epochs`, or as many as show 4 million rows in all."""
     return max(1, min(epochs, MOST_SEEN // rows))
 
 
