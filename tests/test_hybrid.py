@@ -26,6 +26,7 @@ from qnroute.simulation.replay import log_document, replay
 from qnroute.simulation.scenario import Case
 from qnroute.simulation.search import offer, workspace_of
 from qnroute.simulation.simulator import Simulator
+from qnroute.simulation.telemetry import observed
 from qnroute.simulation.workloads import Poisson
 from qnroute.simulation.world import Run
 
@@ -355,6 +356,17 @@ def test_with_nothing_to_learn_from_the_loop_goes_on(kind):
         waiting = policy(f"hybrid:{kind},window=5,retrain=2")
         play(waiting, [replace(some.case(1), run=run)], some)
         assert len(waiting.notes) == 12 and not any(note["retrained"] for note in waiting.notes)
+
+
+@pytest.mark.parametrize("window", [1, 20])
+def test_the_loop_sees_what_is_seen_from_outside(window):
+    """Its windows end within a slot, those of `observed` after it: they are of the same slots."""
+    some = scenario(slots=40)
+    case = some.case(6)
+    loop = Hybrid(lambda case: Learned(case, Failures("ignored"), kind="recent", retrain=0), window=window)
+    simulator = play(loop, [case], some)
+    (outside,) = observed(loop, [case], some, window=window)
+    assert loop.loops[0].knowledge.telemetry(simulator).fingerprint() == outside.fingerprint()
 
 
 def test_a_trained_model_is_learned_anew_as_it_was_made(tmp_path):

@@ -63,6 +63,11 @@ class Simulator:
         return int(self.state.slot[0])
 
     @property
+    def begun(self) -> int:
+        """How many slots have begun so far, the present one among them."""
+        return self.slot + self._begun
+
+    @property
     def most_events(self) -> int:
         """Rows of the log that any slot can fill at most, however long the queue is by then."""
         return 4 * len(self.world.link) + 4 * len(self.state.low) + 3 * self._most_waiting + 8
@@ -175,7 +180,7 @@ class Simulator:
         changed = np.flatnonzero(self.state.active[mine] != active)
         self.log = with_room(self.log, len(changed) + self.most_events)
         self.state.active[mine] = active
-        note_each(self.log, run, self.slot, SWITCHED, changed, active[changed], self.slot + self._begun, engine.NONE)
+        note_each(self.log, run, self.slot, SWITCHED, changed, active[changed], self.begun, engine.NONE)
 
     def believe(self, fidelity: np.ndarray, run: int = 0) -> None:
         """Say at which fidelity fresh pairs of a run's links are taken, in judging what is stored now and later.

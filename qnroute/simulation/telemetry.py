@@ -35,7 +35,7 @@ class Monitor:
         self._rows: list[tuple[np.ndarray, ...]] = []
 
     def close(self, simulator: Simulator, excused: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
-        """End the present window after the slots played so far: its row, as `features.History.take` has it.
+        """End the present window after the slots begun so far: its row, as `features.History.take` has it.
 
         `excused`, (2, m): attempts and pairs made that are not to count, of links taken for down.
         """
@@ -44,17 +44,18 @@ class Monitor:
         attempts, made, used = (now - self._seen).T.astype(np.float64)
         if excused is not None:
             attempts, made = attempts - excused[0], made - excused[1]
-        run, slots = simulator.runs[self._run], max(simulator.slot - self._start, 1)
+        run, stop = simulator.runs[self._run], simulator.begun
+        slots = max(stop - self._start, 1)
         rng = generator([run.seed % 2**53, len(self._rows)], CHECKS)
         samples = rng.poisson(self._checks * made)
-        true = np.clip(mean_fidelity(run, self._start, simulator.slot), 0.0, 1.0)
+        true = np.clip(mean_fidelity(run, self._start, stop), 0.0, 1.0)
         even = rng.binomial(samples, (2.0 * true + 1.0) / 3.0)
         with np.errstate(invalid="ignore", divide="ignore"):
             fidelity = (3.0 * even / samples - 1.0) / 2.0
         network = run.network
         row = (attempts, made, fidelity, samples.astype(float), used / slots, network.p, network.fidelity)
         self._rows.append(row)
-        self._seen, self._start = now.copy(), simulator.slot
+        self._seen, self._start = now.copy(), stop
         return row
 
     def telemetry(self, simulator: Simulator) -> Telemetry:
