@@ -81,7 +81,7 @@ class Calibrated:
 
 
 class Informed:
-    """The truth of the present slot: the bound of all that could be known about links."""
+    """The truth: p of every slot, outages with it, and fidelities whenever a window ends."""
 
     def __init__(self, case: Case, failures: Failures):
         self._case = case
