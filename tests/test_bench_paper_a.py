@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from qnroute.benchmark import calibrations, paper_a, recovery
+from qnroute.benchmark.drifting import scenario_of
 from qnroute.benchmark.link_floors import Deviations
 from qnroute.benchmark.link_regrets import Loss
 from qnroute.benchmark.paper_a import (
@@ -19,7 +20,6 @@ from qnroute.benchmark.paper_a import (
     routed,
     routing,
     scaling,
-    scenario_of,
     telemetry,
 )
 from qnroute.benchmark.paper_a_figures import plot_rows

@@ -19,8 +19,8 @@ from qnroute.learning.links.model import Forecast, LinkModel
 from qnroute.learning.links.regret import best_worth, only_links, worth
 from qnroute.problem import Problem
 
-FLOOR = 0.94  # of links, about the middle of what they have
-FLOORS = 0.75, 0.9  # of requests
+FLOOR = 0.97  # of links, about the middle of what they have
+FLOORS = 0.8, 0.95  # of requests
 RULES = ("links, expected-pairs", "links, link-selection", "routes, expected-pairs")
 LEVELS = {0.5: 0.6745, 0.9: 1.6449}  # quantiles of the normal distribution, both sides
 

@@ -1,7 +1,7 @@
 """Networks whose links drift from what was once calibrated, watched while in use; and what is asked of them.
 
-One place is one network: calibrated in slot 0, played for 2,000 slots under the policy `reactive`, and seen as an
-operator sees it (`qnroute.simulation.telemetry`), in windows of 50 slots.
+One place is one network of `qnroute.benchmark.drifting`, played for 2,000 slots under the policy `hybrid`, and seen as
+an operator sees it (`qnroute.simulation.telemetry`), in windows of 50 slots.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 
 from qnroute import generate
 from qnroute.allocation import Allocation
+from qnroute.benchmark.drifting import TOPOLOGIES, TRAINED_ON, WINDOW, scenario_of
 from qnroute.errors import SolverError
 from qnroute.learning.links.features import features
 from qnroute.learning.links.telemetry import Telemetry
@@ -20,16 +21,11 @@ from qnroute.methods import solve
 from qnroute.network import Network
 from qnroute.problem import Problem
 from qnroute.simulation.policies import policy
-from qnroute.simulation.scenario import Case, Scenario
+from qnroute.simulation.scenario import Case
 from qnroute.simulation.telemetry import mean_fidelity, mean_p, observed
-from qnroute.simulation.workloads import Poisson
 
-WINDOW, SLOTS = 50, 2000
-LINKS = "p=0.2:0.9,fidelity=0.90:0.99,swap=0.95,memory=2"
-DRIFT = {"kind": "drift", "sd": 1.25, "correlation_slots": 1500, "fidelity_sd": 0.5, "start": "nominal"}
 OBJECTIVES = ("expected-pairs", "log-success", "link-selection")
 REWARD = 3.0  # for a route served, of log-success
-_DEGREE = 4  # in the mean
 
 
 @dataclass(frozen=True)
@@ -55,14 +51,14 @@ def _drawn(topologies: Sequence[str], nodes: Sequence[int], first: int, each: in
     return tuple((*pair, first + i * each + k) for i, pair in enumerate(pairs) for k in range(each))
 
 
-_SEEN, _ALL = ("erdos-renyi", "waxman"), ("erdos-renyi", "waxman", "regular", "barabasi-albert")
+_SEEN, _ALL = TRAINED_ON, tuple(TOPOLOGIES)
 FULL = Size(
     trained=_drawn(_SEEN, (16, 20, 24), 500, 6),
     validation=_drawn(_SEEN, (16, 24), 700, 4),
-    held=_drawn(_ALL, (16, 24, 32), 3000, 6),
+    held=_drawn(_ALL, (16, 24, 32), 5000, 6),
     windows=(22, 36),
 )
-"""Half the topologies and the largest networks were never learned from; the seeds from 3000 on were looked at once."""
+"""Half the topologies and the largest networks were never learned from; the seeds from 5000 on were looked at once."""
 
 SMOKE = Size(
     trained=_drawn(_SEEN, (10,), 500, 2),
@@ -99,17 +95,9 @@ class Place:
 
 def watched(topology: str, nodes: int, seed: int) -> Place:
     """A place of so many nodes; every seed has a network, a drift and a demand of its own."""
-    recipe = {
-        "erdos-renyi": f"probability={min(_DEGREE / (nodes - 1), 1.0):.4f}",
-        "waxman": f"alpha=0.3,beta={min(12.0 / nodes, 1.0):.4f}",
-        "regular": f"degree={_DEGREE}",
-        "barabasi-albert": f"links_per_node={_DEGREE // 2}",
-    }[topology]
-    scenario = Scenario(
-        f"{topology}:n={nodes},{recipe},{LINKS}", slots=SLOTS, history=0, dynamics=[DRIFT], workload=Poisson(rate=1.0)
-    )
+    scenario = scenario_of(topology, nodes=nodes, history=0)
     case = scenario.case(seed)
-    telemetry = observed(policy("reactive"), [case], scenario, window=WINDOW)[0]
+    telemetry = observed(policy("hybrid"), [case], scenario, window=WINDOW)[0]
     return Place(topology, case.run.network, telemetry, features(telemetry), case)
 
 

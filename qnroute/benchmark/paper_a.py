@@ -1,9 +1,7 @@
 """Paper A's experiment (A7, A8): routing on networks whose links drift, by what is calibrated, learned and true.
 
-Neither the network nor the workload behind the printed figures is printed. Ours: links were calibrated long ago, so
-that p and F are off by now, and go on drifting; nodes have fewer memories than links, and pairs last three slots. What
-predicts links is trained on telemetry of other networks, of two topologies and other seeds; which kind is best is
-decided on networks of its own, before the ones that are reported.
+The networks are those of `qnroute.benchmark.drifting`. What predicts links is trained on telemetry of other networks,
+of two topologies and other seeds; which kind is best is decided on networks of its own, before the ones reported.
 """
 
 from __future__ import annotations
@@ -16,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from qnroute.benchmark.calibrations import DATA, FILE, calibrations, data_file
+from qnroute.benchmark.drifting import SLOTS, TOPOLOGIES, TRAINED_ON, scenario_of
 from qnroute.benchmark.link_decisions import one_slot
 from qnroute.benchmark.recovery import Recovery, recovery
 from qnroute.benchmark.statistics import difference, holm, mean_interval
@@ -23,23 +22,12 @@ from qnroute.errors import ProblemError
 from qnroute.fields import chosen
 from qnroute.learning.links.model import LinkModel
 from qnroute.settings import Settings
-from qnroute.simulation.changes import Drift
 from qnroute.simulation.hybrid import Hybrid
 from qnroute.simulation.knowledge import Calibrated, Failures, Informed, Learned
-from qnroute.simulation.physics import Physics
 from qnroute.simulation.policy import Policy, play
-from qnroute.simulation.scenario import Case, Scenario
+from qnroute.simulation.scenario import Case
 from qnroute.simulation.trials import Trials, simulate
-from qnroute.simulation.workloads import Poisson
 
-_LINKS = "p=0.2:0.9,fidelity=0.95:0.995,swap=0.98"
-TOPOLOGIES = {
-    "erdos-renyi": "erdos-renyi:n={n},probability={four:.4g}",
-    "waxman": "waxman:n={n},alpha=0.3,beta=0.5",
-    "regular": "regular:n={n},degree=4",
-    "scale-free": "barabasi-albert:n={n},links_per_node=2",
-}
-TRAINED_ON = ("erdos-renyi", "waxman")
 KINDS = ("last-value", "empirical", "linear", "gradient-boosting", "mlp", "graph")
 BASELINES = ("shortest-path", "greedy", "static", "reactive", "lookahead:frequency")
 PRINTED = {"shortest-path": (0.68, 310), "greedy": (0.75, 240), "static": (0.81, 180), "hybrid": (0.92, 95)}
@@ -47,7 +35,6 @@ PRINTED = {"shortest-path": (0.68, 310), "greedy": (0.75, 240), "static": (0.81,
 
 INFORMED, NOMINAL = "hybrid:oracle", "hybrid:nominal"
 SEEDS, TRAINING, CHOOSING = 3000, 500, 700  # the first of the seeds that are reported, learned from, chosen on
-NODES, SLOTS = 32, 2000
 SIZES = (16, 32, 64, 128, 256)
 
 
@@ -101,21 +88,6 @@ class Scaling:
     latency: float | None
     throughput: float | None
     cpu_ms_a_slot: float
-
-
-def scenario_of(topology: str, *, nodes: int = NODES, memory: int | None = 3, slots: int = SLOTS) -> Scenario:
-    """The stated scenario on one of the topologies."""
-    kind = TOPOLOGIES[topology].format(n=nodes, four=4.0 / (nodes - 1))
-    kept = "" if memory is None else f",memory={memory}"
-    return Scenario(
-        f"{kind},{_LINKS}{kept}",
-        workload=Poisson(rate=nodes / NODES),
-        dynamics=[Drift(sd=1.5, correlation_slots=3000.0, fidelity_sd=0.6)],
-        physics=Physics(decay=0.98, lifetime=2),
-        slots=slots,
-        history=1000,
-        name=topology,
-    )
 
 
 def loop(knowledge: Callable[[Case], Any], **options: Any) -> Hybrid:
