@@ -58,7 +58,7 @@ def made(tmp_path_factory):
 def test_the_kinds_and_their_options(capsys):
     out = shown(capsys, "score", "kinds")
     assert [line.split()[0] for line in out.splitlines()] == list(KINDS)
-    assert "hidden=64,64" in out and "trees=150" in out and "random_state" not in out
+    assert "hidden=64,64" in out and "trees=60" in out and "random_state" not in out
     assert sorted(scoring.KINDS.split(", ")) == sorted(KINDS)
     for command in ("fit", "evaluate"):
         assert "last-value" in shown(capsys, "score", command, "--help")
