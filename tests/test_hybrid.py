@@ -335,18 +335,20 @@ def test_a_jump_of_all_links_is_noticed_and_the_model_learned_anew():
 
 def test_retraining_keeps_to_its_windows():
     some = scenario(slots=400)
-    learning = policy("hybrid:linear,window=50,retrain=3")
+    learning = policy("hybrid:linear,window=50,retrain=4")
     play(learning, [some.case(1)], some)
-    assert next(note["slot"] for note in learning.notes if note["retrained"] and not note["alarm"]) == 150
+    assert next(note["slot"] for note in learning.notes if note["retrained"] and not note["alarm"]) == 200
 
 
 @pytest.mark.parametrize("kind", ["linear", "empirical"])
 def test_with_nothing_to_learn_from_the_loop_goes_on(kind):
     """One window, links that rest, no links at all: recent rates stand, and training waits for the next window."""
     some = scenario(slots=60, dynamics=())
+    longer = some.replace(slots=160)
     at_once = policy(f"hybrid:{kind},window=20,retrain=1")
-    play(at_once, [some.case(1)], some)
-    assert [note["retrained"] for note in at_once.notes] == [False, True, True]
+    play(at_once, [longer.case(1)], longer)
+    told = [note["retrained"] for note in at_once.notes]
+    assert told[:2] == [False, False] and told[-2:] == [True, True]
     nobody = Demand(*(np.zeros(0, dtype=np.int64) for _ in range(4)), np.zeros(0))
     for memory, links in ((0, 2), (None, 0)):
         network = Network.from_columns(
@@ -370,16 +372,16 @@ def test_the_loop_sees_what_is_seen_from_outside(window):
 
 
 def test_a_trained_model_is_learned_anew_as_it_was_made(tmp_path):
-    some, path = scenario(slots=60), str(tmp_path / "m.safetensors")
+    some, path = scenario(slots=200), str(tmp_path / "m.safetensors")
     seen = Hybrid(lambda case: Learned(case, Failures(), kind="recent", retrain=0), window=20)
     simulator = play(seen, [some.case(1)], some)
     table = seen.loops[0].knowledge.telemetry(simulator)
     LinkModel("linear", {"degree": 2}, seed=5).fit([table]).save(path)
     for links in ("", ",links=linear"):
-        learning = policy(f"hybrid:model={path},window=20,retrain=2{links}")
+        learning = policy(f"hybrid:model={path},window=20,retrain=5{links}")
         play(learning, [some.case(2)], some)
         model = learning.loops[0].knowledge.model
-        assert [note["retrained"] for note in learning.notes] == [False, True, False]
+        assert [note["retrained"] for note in learning.notes] == ([False] * 4 + [True]) * 2
         assert (model.kind, dict(model.options), model.seed) == ("linear", {"degree": 2}, 5)
         assert model.trained_["networks"] == 1 and set(model.scorers_) == {"p", "fidelity"}
     for links in ("nominal", "oracle", "empirical"):
@@ -391,3 +393,26 @@ def test_options_are_checked():
     for bad in ("hybrid:links=cubic", "hybrid:window=0", "hybrid:decide=maybe", "hybrid:model=/nowhere.safetensors"):
         with pytest.raises(ProblemError):
             policy(bad)
+
+
+def test_a_handful_of_rows_is_nothing_to_learn_from():
+    """Recent rates stay until there are rows enough; a model of a dozen rows is worse than none."""
+    some = scenario(slots=200)
+    learning = policy("hybrid:linear,window=10,retrain=1")
+    play(learning, [some.case(1)], some)
+    links = some.case(1).run.network.n_links
+    first = next(note["slot"] for note in learning.notes if note["retrained"])
+    assert first > 10 * max(50, 2 * links) / links
+
+
+def test_the_oracle_knows_the_fidelity_of_every_slot():
+    some = scenario(slots=60)
+    case, seen = some.case(2), []
+    knowing = policy("hybrid:oracle,window=50")
+
+    def watch(simulator):
+        true = case.run.series.fidelity[simulator.slot - 1]
+        seen.append(np.allclose(simulator.state.believed, (4 * true - 1) / 3))
+
+    play(knowing, [case], some, window=7, watch=watch)
+    assert all(seen) and len(seen) == 9

@@ -108,7 +108,8 @@ def plot_recovery(rows: Sequence[Recovery], ax: Axes | None = None) -> Axes:
     ax.axhline(GOAL, color=INK, linewidth=0.8, linestyle="--")
     ax.set_xlabel("slots since links failed (shaded: down); dotted: who does not care", fontsize=7)
     ax.set_ylabel("success, of a loop that is told", fontsize=8)
-    ax.set_ylim(0.8, 1.1)
+    least = min(min(row.low, row.ignored / row.known if row.known else 1.0) for row in rows)
+    ax.set_ylim(min(0.85, least - 0.02), max(1.1, max(row.high for row in rows) + 0.02))
     ax.legend(fontsize=6, frameon=False, loc="lower left")
     return quiet(ax)
 

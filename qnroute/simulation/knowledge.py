@@ -21,6 +21,7 @@ from qnroute.simulation.telemetry import Monitor
 
 _LEAST, _MOST = 1e-4, 1.0 - 1e-9  # of p
 _LEAST_FIDELITY = 0.2500001
+_LEAST_ROWS = 50  # of a run's own telemetry, and two for each link: of fewer, recent rates know more than a model
 
 
 class Outlook(NamedTuple):
@@ -81,18 +82,20 @@ class Calibrated:
 
 
 class Informed:
-    """The truth: p of every slot, outages with it, and fidelities whenever a window ends."""
+    """The truth: p and fidelities of every slot, outages with them."""
 
     def __init__(self, case: Case, failures: Failures):
         self._case = case
 
     def start(self, simulator: Simulator, run: int) -> None:
         """See `Knowledge`."""
-        self._run, self._slot = simulator.runs[run], simulator.slot
+        self._run, self._slot, self._place = simulator.runs[run], simulator.slot, run
 
     def seen(self, simulator: Simulator, tries: np.ndarray, made: np.ndarray) -> np.ndarray:
         """See `Knowledge`."""
         self._slot = simulator.slot
+        if self._run.series.fidelity is not None:
+            simulator.believe(self._fidelity(self._slot), self._place)
         return self._run.series.at(self._slot + 1)
 
     def window_ends(self, simulator: Simulator) -> None:
@@ -100,10 +103,14 @@ class Informed:
 
     def outlook(self) -> Outlook:
         """See `Knowledge`."""
-        series, network = self._run.series, self._run.network
-        row = min((self._slot + 1) // series.slots_per_epoch, len(series.p) - 1)
-        fidelity = network.fidelity if series.fidelity is None else series.fidelity[row]
-        return Outlook(series.p[row], np.zeros(network.n_links), fidelity, np.zeros(network.n_links))
+        sure = np.zeros(self._run.network.n_links)
+        return Outlook(self._run.series.at(self._slot + 1), sure, self._fidelity(self._slot + 1), sure)
+
+    def _fidelity(self, slot: int) -> np.ndarray:
+        series = self._run.series
+        if series.fidelity is None:
+            return self._run.network.fidelity
+        return series.fidelity[min(slot // series.slots_per_epoch, len(series.fidelity) - 1)]
 
 
 @dataclass
@@ -196,6 +203,9 @@ class Learned:
     def _trained(self, simulator: Simulator) -> LinkModel | None:
         """A model of what was seen so far; None where that is too little to learn from."""
         tables = [*self._base, self.telemetry(simulator)]
+        own = tables[-1]
+        if not self._base and np.count_nonzero(own.attempts[1:] > 0) < max(_LEAST_ROWS, 2 * own.n_links):
+            return None
         try:
             return LinkModel(*self._recipe).fit(tables, targets=("p", "fidelity"))
         except NothingSeen:
