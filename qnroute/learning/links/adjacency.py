@@ -30,6 +30,18 @@ class Neighbours(NamedTuple):
         pattern = sparse.csr_array((np.ones(self.indices.size, np.int8), self.indices, self.indptr), shape=(n, n))
         return csgraph.connected_components(pattern, directed=False)[1]
 
+    def cuts(self, size: int) -> np.ndarray:
+        """Where rows can be cut into runs of `size` or more that nobody is near across: from 0 to n, ascending."""
+        n = self.indptr.size - 1
+        row = np.repeat(np.arange(n), np.diff(self.indptr))
+        last = np.arange(n)
+        np.maximum.at(last, np.minimum(row, self.indices), np.maximum(row, self.indices))
+        found = [0]
+        for end in np.flatnonzero(np.maximum.accumulate(last) == np.arange(n)) + 1:
+            if end - found[-1] >= size or end == n:
+                found.append(int(end))
+        return np.array(found)
+
 
 def neighbours_of(given: Any, n: int) -> Neighbours | None:
     """The neighbours among n rows.

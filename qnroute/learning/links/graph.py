@@ -23,6 +23,9 @@ from qnroute.learning.training import require_torch
 if TYPE_CHECKING:
     import torch
 
+_AT_ONCE = 4096  # rows at least that are predicted together
+_JUDGED = 200_000  # rows of whose batches those held back tell when to stop
+
 
 class GraphNetwork(LinkScorer):
     """Rounds in which each link looks at the mean of its neighbours (GraphSAGE; Hamilton et al., NeurIPS 2017, alg. 1).
@@ -87,7 +90,8 @@ class GraphNetwork(LinkScorer):
             error = _forward(weights, batch, self.rounds, around) - batch.y
             return (batch.weights[which] * error * error).sum()
 
-        held = [(batch, 1) for batch in batches] if kept.size else []
+        some = slice(None, None, max(1, len(y) // _JUDGED))
+        held = [(batch, 1) for batch in batches[some]] if kept.size else []
         in_turn = lambda: [(batches[i], 0) for i in rng.permutation(len(batches))]  # noqa: E731
         weights = taught(begin, loss, in_turn, held, course)
         return {**arrays, **weights, "shift": np.array([shift]), "gain": np.array([gain])}
@@ -108,8 +112,15 @@ class GraphNetwork(LinkScorer):
         return made
 
     def _mean(self, X: np.ndarray, near: Neighbours | None) -> np.ndarray:
+        if near is None:
+            return self._mean_of(X, None)
+        around, mean = near.mean(), np.empty(len(X))
+        for begin, end in pairwise(near.cuts(_AT_ONCE)):
+            mean[begin:end] = self._mean_of(X[begin:end], around[begin:end, begin:end])
+        return mean
+
+    def _mean_of(self, X: np.ndarray, around: sparse.csr_array | None) -> np.ndarray:
         a = {name: self.arrays_[name].astype(float) for name in self._shapes(1)}
-        around = None if near is None else near.mean()
         h = np.maximum(standardized(self.arrays_, X, limit=REACH) @ a["W0"] + a["b0"], 0.0)
         for r in range(1, self.rounds + 1):
             step = h @ a[f"S{r}"] + a[f"c{r}"]

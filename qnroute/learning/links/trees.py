@@ -9,7 +9,7 @@ from numba import njit
 
 from qnroute.learning.links.checking import array_faults
 
-_BLOCK = 256  # rows that go through a tree together
+_TOGETHER = 8  # rows that go through a tree side by side
 
 
 def said_by_trees(arrays: Mapping[str, np.ndarray], x: np.ndarray) -> np.ndarray:
@@ -26,9 +26,13 @@ def said_by_trees(arrays: Mapping[str, np.ndarray], x: np.ndarray) -> np.ndarray
     x
         C-contiguous float64.
     """
+    feature, own = arrays["feature"], np.arange(arrays["feature"].size)
+    leaf = feature < 0
+    column = np.where(leaf, 0, 2 * feature + arrays["blank_left"]).astype(np.int32)
+    threshold = np.where(leaf, np.inf, np.minimum(arrays["threshold"], np.finfo(float).max))
+    below = np.column_stack([np.where(leaf, own, arrays[name]) for name in ("left", "right")]).astype(np.int32).ravel()
     found = np.full(len(x), arrays["base"][0])
-    names = ("roots", "feature", "threshold", "left", "right", "blank_left", "value")
-    _descend(x, *(arrays[name] for name in names), found)
+    _descend(x, arrays["roots"], column, threshold, below, arrays["value"], found)
     return found
 
 
@@ -62,24 +66,35 @@ def tree_faults(arrays: Mapping[str, np.ndarray], d: int) -> Iterator[str]:
 def _descend(
     x: np.ndarray,
     roots: np.ndarray,
-    feature: np.ndarray,
+    column: np.ndarray,
     threshold: np.ndarray,
-    left: np.ndarray,
-    right: np.ndarray,
-    blank_left: np.ndarray,
+    below: np.ndarray,
     value: np.ndarray,
     found: np.ndarray,
 ) -> None:
-    """Add to `found` what each tree says of each row."""
-    for begin in range(0, x.shape[0], _BLOCK):
-        end = min(begin + _BLOCK, x.shape[0])
+    """Add to `found` what each tree says of each row.
+
+    Rows go down together, a level at a time and without branches, so that no row waits for another's memory; whoever is
+    at a leaf stays there, and rows of zeros fill up the last few. NaN is more than any threshold in column 2 f and less
+    in 2 f + 1.
+    """
+    d = x.shape[1]
+    seen, at = np.zeros((_TOGETHER, 2 * d)), np.empty(_TOGETHER, np.int32)
+    for begin in range(0, x.shape[0], _TOGETHER):
+        count = min(_TOGETHER, x.shape[0] - begin)
+        for i in range(count):
+            for f in range(d):
+                given = x[begin + i, f]
+                seen[i, 2 * f] = np.inf if np.isnan(given) else given
+                seen[i, 2 * f + 1] = -np.inf if np.isnan(given) else given
         for tree in range(roots.size - 1):
-            for i in range(begin, end):
-                node = roots[tree]
-                while feature[node] >= 0:
-                    at = x[i, feature[node]]
-                    if at <= threshold[node] or (at != at and blank_left[node] == 1):
-                        node = left[node]
-                    else:
-                        node = right[node]
-                found[i] += value[node]
+            at[:] = roots[tree]
+            moved = True
+            while moved:
+                moved = False
+                for i in range(_TOGETHER):
+                    node = at[i]
+                    at[i] = below[2 * node + (not seen[i, column[node]] <= threshold[node])]
+                    moved |= at[i] != node
+            for i in range(count):
+                found[begin + i] += value[at[i]]
