@@ -225,6 +225,21 @@ def test_what_is_not_installed_is_named_with_its_cure(folder, capsys, monkeypatc
             refused(capsys, asked, "needs torch: pip install", "qnroute[learn]")
 
 
+@pytest.mark.parametrize(
+    ("links", "missing"), [("linear", "sklearn"), ("mlp", "sklearn"), ("mlp", "torch"), ("graph", "torch")]
+)
+def test_a_loop_that_could_not_learn_does_not_begin(links, missing, folder, capsys, monkeypatch):
+    there = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: there(name, *rest) if name != missing else None
+    )
+    monkeypatch.setattr("qnroute.simulation.trials.play", lambda *_, **__: pytest.fail("played"))
+    with untouched(folder):
+        refused(
+            capsys, ["simulate", folder / "S", "--policy", f"hybrid:links={links}"], "pip install", "qnroute[learn]"
+        )
+
+
 def test_no_time_is_no_answer(folder, tmp_path, capsys):
     with untouched(tmp_path):
         asked = ["simulate", folder / "S", "--time-limit", 0, "--out", tmp_path / "r.json"]

@@ -187,6 +187,8 @@ def _lookahead(*, predictor: str, **rest: Any) -> Policy:
 
 
 def _hybrid(*, links: str, model: str, retrain: int, failures: str, **rest: Any) -> Policy:
+    from qnroute.learning.links.model import scorer_name
+    from qnroute.learning.links.scorers import require_training
     from qnroute.simulation import knowledge as known
     from qnroute.simulation.hybrid import Hybrid
 
@@ -204,4 +206,6 @@ def _hybrid(*, links: str, model: str, retrain: int, failures: str, **rest: Any)
         return Hybrid(lambda case: known.Informed(case, how), **rest)
     if links == "recent":
         retrain = 0
+    if retrain:
+        require_training(scorer_name(links))
     return Hybrid(lambda case: known.Learned(case, how, kind=links, model=trained, retrain=retrain), **rest)

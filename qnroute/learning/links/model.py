@@ -183,7 +183,7 @@ class LinkModel:
 
     def recipe(self, target: str) -> Recipe:
         """How the scorer of a target is made."""
-        name = "nominal" if self.kind == "last-value" else chosen("scorer", self.kind, KINDS) and self.kind
+        name = scorer_name(self.kind)
         given = {**columns_of(self.kind, target), **self.options}
         return Recipe(name, ({"random_state": self.seed} if "random_state" in options_of(name) else {}) | given)
 
@@ -216,6 +216,12 @@ class LinkModel:
             seen = (np.clip(part, LEAST[target], 1.0) for part in (low, high))
             found[target] = Estimate(*(np.clip(part, 0.0, 1.0) for part in (mean, sd)), *seen)
         return Forecast(**{target: found.get(target) for target in TARGETS})
+
+
+def scorer_name(kind: str) -> str:
+    """The scorer of a kind of model."""
+    chosen("scorer", kind, KINDS)
+    return "nominal" if kind == "last-value" else kind
 
 
 def columns_of(kind: str, target: str) -> dict[str, int]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from qnroute.errors import ProblemError
 from qnroute.fields import brief, brief_name, chosen
-from qnroute.learning.links.model import KINDS, columns_of
+from qnroute.learning.links.model import KINDS, columns_of, scorer_name
 from qnroute.learning.links.scorers import class_of, options_of
 
 
@@ -23,7 +23,7 @@ def model_options(kind: str) -> dict[str, Any]:
     """
     chosen("model", kind, KINDS)
     own = ("random_state", *columns_of(kind, "quality"))
-    return {name: default for name, default in options_of(_scorer(kind)).items() if name not in own}
+    return {name: default for name, default in options_of(scorer_name(kind)).items() if name not in own}
 
 
 def parsed_options(kind: str, given: Mapping[str, str]) -> dict[str, Any]:
@@ -45,8 +45,8 @@ def parsed_options(kind: str, given: Mapping[str, str]) -> dict[str, Any]:
             found[name] = _value(text, known[name])
         except ValueError:
             faults.append(f"option {name}: found {brief(text)}, expected {_expected(known[name])}")
-    every = options_of(_scorer(kind)) | found
-    faults += [f"option {fault}" for fault in option_faults(class_of(_scorer(kind)), every)]
+    every = options_of(scorer_name(kind)) | found
+    faults += [f"option {fault}" for fault in option_faults(class_of(scorer_name(kind)), every)]
     if faults:
         raise ProblemError(faults)
     return found
@@ -55,10 +55,6 @@ def parsed_options(kind: str, given: Mapping[str, str]) -> dict[str, Any]:
 def shown_option(value: Any) -> str:
     """A value as a command line has it."""
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def _scorer(kind: str) -> str:
-    return "nominal" if kind == "last-value" else kind
 
 
 def _value(text: str, default: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qnroute.errors import ProblemError, SolverError
 from qnroute.fields import chosen
+from qnroute.learning.training import require_torch
 
 if TYPE_CHECKING:
     from qnroute.learning.links.estimator import LinkScorer
@@ -22,6 +23,7 @@ class Entry(NamedTuple):
     module: str
     cls: str
     description: str
+    torch: bool = False  # to be trained
 
 
 SCORERS: Mapping[str, Entry] = MappingProxyType(
@@ -30,8 +32,8 @@ SCORERS: Mapping[str, Entry] = MappingProxyType(
         "empirical": Entry("simple", "Empirical", "the link's recent rate, shrunk towards the mean of all"),
         "linear": Entry("linear", "Linear", "ridge regression, on polynomials of the features if asked"),
         "gradient-boosting": Entry("boosting", "Boosting", "gradient-boosted trees"),
-        "mlp": Entry("mlp", "Mlp", "a multilayer perceptron"),
-        "graph": Entry("graph", "GraphNetwork", "a network in which links look at their neighbours"),
+        "mlp": Entry("mlp", "Mlp", "a multilayer perceptron", torch=True),
+        "graph": Entry("graph", "GraphNetwork", "a network in which links look at their neighbours", torch=True),
     }
 )
 
@@ -68,6 +70,21 @@ def class_of(name: str) -> type[LinkScorer]:
     if importlib.util.find_spec("sklearn") is None:
         raise SolverError('link scorers need scikit-learn: pip install "qnroute[learn]"')
     return getattr(importlib.import_module(f"qnroute.learning.links.{entry.module}"), entry.cls)
+
+
+def require_training(name: str) -> None:
+    """Refuse a scorer that cannot be trained here, before anything depends on it.
+
+    Raises
+    ------
+    ProblemError
+        There is no scorer of that name.
+    SolverError
+        scikit-learn or torch is not installed.
+    """
+    class_of(name)
+    if SCORERS[name].torch:
+        require_torch("a scorer's network")
 
 
 def name_of(cls: type[LinkScorer]) -> str:
