@@ -8,6 +8,7 @@ import pytest
 from hostile import refused, untouched
 from trial_cases import alike, case_of, scenario_of
 
+from qnroute.benchmark.timeline_figures import plot_series
 from qnroute.cli import run
 from qnroute.learning.links.telemetry import Telemetry
 from qnroute.simulation import Scenario, simulate
@@ -157,3 +158,18 @@ def test_what_a_monitor_may_write_is_told(name, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with untouched(tmp_path):
         refused(capsys, [*ASKED, "--monitor", name], ".csv, .json, .png, .svg or .pdf")
+
+
+@pytest.mark.parametrize(("rate", "why"), [("0.5", "chance of 1e-09 (median)"), ("1e-9", "nobody asked")])
+def test_where_nobody_is_served_the_command_says_why_and_the_picture_has_no_scale(rate, why, tmp_path, capsys):
+    asked = [*ASKED, "--network", "grid:rows=3,columns=3,p=1e-9", "--workload", f"poisson:rate={rate}"]
+    assert run([*asked, "--monitor", str(tmp_path / "m.png")]) == 0
+    assert why in capsys.readouterr().err
+
+
+def test_a_panel_of_nothing_says_so():
+    pytest.importorskip("matplotlib")
+    trials = simulate(scenario(network="grid:rows=3,columns=3,p=1e-9"), ["reactive"], [1], bound=False, window=50)
+    latency, throughput = (plot_series(trials, name) for name in ("latency", "throughput"))
+    assert [text.get_text() for text in latency.texts] == ["nothing to tell"] and not latency.get_yticks().size
+    assert throughput.get_yticks().tolist() == [0.0] and not throughput.texts

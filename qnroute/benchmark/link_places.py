@@ -56,7 +56,7 @@ FULL = Size(
     trained=_drawn(_SEEN, (16, 20, 24), 500, 6),
     validation=_drawn(_SEEN, (16, 24), 700, 4),
     held=_drawn(_ALL, (16, 24, 32), 5000, 6),
-    windows=(22, 36),
+    windows=(22, 26, 30, 34, 38),
 )
 """Half the topologies and the largest networks were never learned from; the seeds from 5000 on were looked at once."""
 

@@ -70,7 +70,7 @@ def plot_timelines(trials: Trials) -> Axes:
 
 def plot_series(trials: Trials, name: str, ax: Axes | None = None) -> Axes:
     """One measure over time, a line for each policy; triangles stand where a model was retrained."""
-    ax = axes_or_new(ax)
+    ax, most = axes_or_new(ax), np.nan
     for place, policy in enumerate(trials.policies):
         some = [trial.timeline for trial in trials.of(policy) if trial.timeline is not None]
         if not some:
@@ -80,6 +80,7 @@ def plot_series(trials: Trials, name: str, ax: Axes | None = None) -> Axes:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # windows in which no run has anything to tell
             mean = np.nanmean(values, axis=0)
+        most = np.fmax(most, np.nanmax(mean, initial=0.0) if np.isfinite(mean).any() else np.nan)
         colour, style = line_of(place)
         ax.plot(end, mean, color=colour, linestyle=style, linewidth=1.3, label=policy)
         slots = {note["slot"] for each in some for note in each.notes if note["retrained"]}
@@ -87,5 +88,11 @@ def plot_series(trials: Trials, name: str, ax: Axes | None = None) -> Axes:
         if name == "success" and marked.any():
             ax.scatter(end[marked], mean[marked], marker="^", s=14, color=colour, zorder=3)
     ax.set_ylabel(name, fontsize=8, color=INK)
-    ax.set_ylim(bottom=0.0)
+    if most > 0.0:
+        ax.set_ylim(bottom=0.0)
+    else:  # no scale is better than one of nothing
+        ax.set_yticks([0.0] if most == 0.0 else [])
+        ax.set_ylim(-0.1, 1.0)
+    if np.isnan(most):
+        ax.text(0.5, 0.5, "nothing to tell", transform=ax.transAxes, ha="center", va="center", fontsize=8, color=INK)
     return quiet(ax)

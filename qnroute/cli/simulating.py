@@ -303,6 +303,20 @@ def _report(trials: Trials) -> None:
         possible = [found.bound / found.requests for found in trials.bounds.values() if found.requests]
         told = _interval(mean_interval(possible), 100, 2)
         console.say(f"a clairvoyant serves at most {told} % of the requests ({len(possible)} runs)")
+    if trials.trials and not any(trial.measures.served for trial in trials.trials):
+        _say_why(trials)
+
+
+def _say_why(trials: Trials) -> None:
+    """Nobody was served: mostly the links are too long, or nobody asked."""
+    if not any(trial.measures.requests for trial in trials.trials):
+        console.remark("nobody asked for anything: take more slots or a higher rate")
+        return
+    chance = statistics.median(trials.scenario.case(trials.seeds[0]).run.network.p.tolist() or [0.0])
+    console.remark(
+        f"nobody was served: links make a pair in a slot with a chance of {chance:.2g} (median); shorter links, "
+        "repeater stations or other hardware help (qnroute problem --help)"
+    )
 
 
 def _interval(found: Interval, scale: float, digits: int) -> str:
