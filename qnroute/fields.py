@@ -55,7 +55,7 @@ def record(cls: type) -> type:
     names = [field.name for field in dataclasses.fields(made)]
 
     @functools.wraps(checked)
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, /, *args: Any, **kwargs: Any) -> None:
         try:
             checked(self, *args, **kwargs)
         except pydantic.ValidationError as error:

@@ -179,6 +179,11 @@ def test_where_all_is_sure_it_is_the_plain_problem():
         check(problem, found.allocation)
 
 
+def test_means_that_no_pair_has_are_at_the_end_they_are_nearest_to():
+    with np.errstate(all="raise"):
+        assert chance_of([0.1, 1.2, 0.2, 0.2], [0.001, 0.001, 0.0, 0.0], [0.5, 0.5, 0.1, 0.3]).tolist() == [0, 1, 1, 0]
+
+
 def test_what_does_not_fit_is_refused():
     network = generate.erdos_renyi(5, 0.9, seed=1)
     problem = qn.Problem(network, generate.requests(network, 2, seed=1))

@@ -204,11 +204,43 @@ def test_kinds_that_lack_a_library_are_left_out_unless_named(tables, monkeypatch
         ({"split": 1}, "split: found 1"),
         ({"split": float("nan")}, "split: found nan"),
         ({"options": {"nominal": {"calibration": 2.0}}}, "calibration: found 2.0"),
+        ({"options": {"liner": {}}}, "model: found 'liner'"),
+        ({"tables": []}, "found no networks"),
     ],
 )
 def test_bad_settings_are_refused(change, words, tables):
     with pytest.raises(ProblemError, match=words):
-        evaluate_models(tables, **change)
+        evaluate_models(**{"tables": tables, **change})
+
+
+def test_what_was_never_calibrated_has_no_nominal_forecast(tables):
+    plain = [dataclasses.replace(t, nominal_fidelity=np.full(t.attempts.shape, np.nan)) for t in tables]
+    model = LinkModel("nominal").fit(plain)
+    assert set(model.scorers_) == {"p"} and model.predict(plain[0]).fidelity is None
+    found = evaluate_models(plain, kinds=["empirical"])
+    assert {row.target for row in found.rows if row.kind == "nominal"} == {"p"} and len(found.remarks) == 2
+    none = [dataclasses.replace(t, nominal_p=np.full(t.attempts.shape, np.nan)) for t in plain]
+    with pytest.raises(ProblemError, match="found no calibrated link"):
+        LinkModel("nominal").fit(none)
+    assert "nominal" not in {row.kind for row in evaluate_models(none, kinds=["empirical"]).rows}
+
+
+def test_calibrations_to_come_are_not_learned_from(tables):
+    """A calibration within the windows held out tells nothing of those before."""
+    late = np.full(tables[0].attempts.shape, np.nan)
+    late[-3:] = tables[0].nominal_p[-3:]
+    plain = dataclasses.replace(tables[0], nominal_p=late)
+    assert np.isnan(plain.between(0, plain.n_windows - 3).nominal_p).all()
+
+
+def test_a_fit_that_fails_leaves_the_model_as_it_was(tables):
+    model = LinkModel("linear").fit(tables)
+    before = model.predict(tables[0])
+    with pytest.raises(ProblemError, match="target: found 'colour'"):
+        model.fit(tables, targets=["colour"])
+    with pytest.raises(ProblemError, match="found no link seen"):
+        model.fit([tables[0].between(0, 1)])
+    assert np.array_equal(model.predict(tables[0]).p.mean, before.p.mean)
 
 
 def test_too_few_windows_are_refused(tables):

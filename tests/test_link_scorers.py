@@ -157,6 +157,43 @@ def test_numbers_beyond_reason_are_refused():
         Linear().fit(case.x, case.y).predict(case.x * 1e61)
 
 
+def test_a_ridge_too_small_for_the_features_is_told(monkeypatch):
+    def singular(*_):
+        raise np.linalg.LinAlgError("Singular matrix")
+
+    monkeypatch.setattr(np.linalg, "solve", singular)
+    case = links(0, 60)
+    with pytest.raises(ProblemError, match="ridge: found 1e-300, too small"):
+        Linear(ridge=1e-300).fit(case.x, case.y)
+
+
+@pytest.mark.parametrize("holdout", [0.0, 0.3])
+def test_training_that_diverges_is_told(holdout):
+    pytest.importorskip("torch")
+    case = links(0, 200)
+    with pytest.raises(ProblemError, match=r"learning_rate: found 1e\+30, with which the training diverges"):
+        Mlp(learning_rate=1e30, holdout=holdout, epochs=3).fit(case.x, case.y)
+
+
+def test_rows_held_back_count_alike():
+    """What tells when to stop is the mean over all of them, however many there are."""
+    pytest.importorskip("torch")
+    from qnroute.learning.links import mlp
+
+    seen, n = [], 30_000
+    rng = np.random.default_rng(0)
+    real = mlp.taught
+
+    def spy(begin, loss, batches, held, course):
+        seen.extend(len(rows) for rows in held)
+        return real(begin, loss, batches, held, course)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mlp, "taught", spy)
+        Mlp(hidden=(2,), epochs=1, holdout=0.5, calibration=0.2).fit(rng.normal(size=(n, 1)), rng.normal(size=n))
+    assert seen == [12_000]
+
+
 def test_scorers_by_name():
     assert options_of("linear") == {"degree": 1, "ridge": 1.0, "calibration": 0.2, "random_state": 0}
     assert isinstance(scorer("linear", degree=2), Linear)

@@ -180,15 +180,6 @@ def meta(value):
     return change
 
 
-def without(name):
-    def change(content):
-        header, data = parts(content)
-        header["p/zzz"] = header.pop(name)
-        return whole(header, data)
-
-    return change
-
-
 def valued(name, value):
     """The first number of an array is another."""
 
@@ -197,6 +188,17 @@ def valued(name, value):
         begin = header[name]["data_offsets"][0]
         raw = np.array([value], {"F64": "<f8", "I32": "<i4", "I64": "<i8"}[header[name]["dtype"]]).tobytes()
         return whole(header, data[:begin] + raw + data[begin + len(raw) :])
+
+    return change
+
+
+def renamed(name, other):
+    """An array has another name."""
+
+    def change(content):
+        header, data = parts(content)
+        header[other] = header.pop(name)
+        return whole(header, data)
 
     return change
 
@@ -252,8 +254,11 @@ BAD = {
     "a size that is not there": (claimed(p__fill=row(shape=(2**30,), offsets=(0, 2**33))), "arrays: cut off"),
     "offsets that overlap": (claimed(p__fill=row()), "arrays: cut off or not as the header says"),
     "no offsets": (claimed(p__fill={"dtype": "F64", "shape": [1]}), "arrays: cut off or not as the header says"),
-    "an array more": (without("p/fill"), "p: fill: missing"),
+    "an array more": (renamed("p/fill", "p/zzz"), "p: fill: missing"),
     "a value that is NaN": (valued("p/coef", np.nan), "p: coef: found values that are not finite"),
+    "a value beyond reason": (valued("p/coef", 1.6e308), "p: coef: found values beyond 1e+100"),
+    "a field called self": (told(self=1), "self: unknown field"),
+    "an array of no target": (renamed("p/fill", "p"), "p: unknown array"),
     "a value that is infinite": (valued("fidelity/spread.seen", np.inf), "fidelity: spread.seen: found values"),
     "a scale of 0": (valued("quality/scale", 0.0), "quality: scale: found values that are not positive"),
 }

@@ -80,7 +80,7 @@ def test_a_model_is_learned_and_written(made, tmp_path, capsys):
 def test_what_was_cleaned_is_told(tmp_path, capsys):
     text = "source,target,window,attempts,successes\n" + "".join(f"a,b,{t},5,{t}\n" for t in range(9))
     (tmp_path / "t.csv").write_text(text)
-    asked = ["score", "fit", tmp_path / "t.csv", "--model", "nominal", "--out", tmp_path / "m.safetensors"]
+    asked = ["score", "fit", tmp_path / "t.csv", "--model", "empirical", "--out", tmp_path / "m.safetensors"]
     assert "note: successes: 3 above attempts, taken as missing" in shown(capsys, *asked)
 
 

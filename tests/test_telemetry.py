@@ -63,7 +63,7 @@ def test_calibrations_hold_until_the_next_one():
     import dataclasses
 
     held = dataclasses.replace(table, nominal_p=nominal).nominal_p
-    assert held[:, 0].tolist() == [0.2, 0.2, 0.2, 0.4, 0.4, 0.4]
+    np.testing.assert_array_equal(held[:, 0], [np.nan, 0.2, 0.2, 0.4, 0.4, 0.4])  # before, nobody could know
 
 
 def test_neighbours_share_a_node():
@@ -106,7 +106,7 @@ def test_rows_in_any_order_twice_and_both_ways_round(csv_file):
     assert table.successes[2, 0] == 3 and table.samples[2, 0] == 4
     assert table.fidelity[2, 0] == pytest.approx(0.875)
     assert table.fidelity[0, 1] == 0.9 and math.isnan(table.samples[0, 1])
-    assert table.nominal_p[:, 0].tolist() == [0.3, 0.3, 0.3]
+    np.testing.assert_array_equal(table.nominal_p[:, 0], [np.nan, np.nan, 0.3])
     assert any("more than one row" in note for note in table.notes)
     assert any("3 of 6 windows of links have no row" in note for note in table.notes)
 
@@ -123,7 +123,11 @@ def test_rows_in_any_order_twice_and_both_ways_round(csv_file):
         (HEADER + "a,b,x,2,1,,,\n", "row 1, window: found x"),
         (HEADER + "a,b,1.5,2,1,,,\n", "window: expected whole numbers"),
         (HEADER + "a,b,,2,1,,,\n", "window: expected whole numbers"),
-        (HEADER + "a,b,0,2,1,,,\na,b,9000000000,2,1,,,\n", "more than 100,000,000 cells"),
+        (HEADER + "a,b,0,2,1,,,\na,b,9000000000,2,1,,,\n", "at most 20,000,000 windows"),
+        (HEADER + "a,b,0,2,1,,,\na,b,1,2,1,,,\na,b,1000000,2,1,,,\n", "few of them empty; number windows one after"),
+        (HEADER + "a,b,0, ,1,,,\na,b,1,abc,1,,,\n", "row 2, attempts: found abc"),
+        (HEADER + "a,b,0,2,1,,,\na,a,1,2,1,,,\n", "row 2: found a link from a to itself"),
+        (HEADER + "a,,0,2,1,,,\n", "row 1, target: found no name"),
         (b"\x1f\x8b\x08broken", "cannot be unpacked"),
         (b"\xff\xfe", "expected UTF-8"),
         (HEADER + 'a,"b,1\n', "line"),
@@ -281,3 +285,45 @@ def test_less_than_one_sample_counts_as_one():
     for target in made.TARGETS:
         assert (made.table(few, target).luck.trials >= 1.0).all()
     assert set(LinkModel("empirical").fit([few]).scorers_) == set(made.TARGETS)
+
+
+def test_samples_that_cannot_be_take_their_fidelity_with_them(csv_file):
+    some = wandering(windows=3, links=2, tested=1.0)[0]
+    for samples in (-1.0, 2e12):
+        found = dataclasses.replace(some, samples=np.full((3, 2), samples))
+        assert np.isnan(found.fidelity).all() and "samples: 6 outside [0, 1e+12]" in " ".join(found.notes)
+    rows = "a,b,0,2,1,0.9,-3,\na,b,0,2,1,0.8,5,\na,b,1,2,1,0.8,5,\n"
+    (table,) = load_telemetry(csv_file(HEADER + rows))
+    np.testing.assert_array_equal(table.fidelity[:, 0], [np.nan, 0.8])
+    assert any("samples: 1 outside" in note for note in table.notes)
+
+
+def test_next_to_no_samples_are_no_infinite_noise():
+    some = wandering(windows=6, links=4, tested=1.0)[0]
+    few = dataclasses.replace(some, samples=np.where(np.isnan(some.fidelity), np.nan, 1e-20))
+    assert set(LinkModel("linear").fit([few]).scorers_) == set(made.TARGETS)
+
+
+def test_an_exact_fidelity_is_worth_very_many_samples():
+    some = wandering(windows=40, links=12, tested=1.0)[0]
+    found = [
+        LinkModel("linear").fit(
+            [dataclasses.replace(some, samples=np.full(some.attempts.shape, count))], targets=["quality"]
+        )
+        for count in (np.nan, made.EXACT)
+    ]
+    exact, many = (model.predict(some).quality.sd for model in found)
+    np.testing.assert_allclose(exact, many, rtol=0.1)
+
+
+@pytest.mark.parametrize("odd", ["a\rb", " a", "a ", 'a"b', "a,b", "a\nb"])
+def test_odd_names_of_nodes_come_back(odd, tmp_path):
+    some = dataclasses.replace(wandering(windows=3, links=2)[0], name=f"net{odd}", ends=((odd, "x"), ("x", "y")))
+    save_telemetry(tmp_path / "t.csv", [some])
+    (back,) = load_telemetry(tmp_path / "t.csv")
+    assert back.ends == some.ends and back.name == some.name and same(some, back)
+
+
+def test_blanks_after_commas_are_none_of_a_name(csv_file):
+    (table,) = load_telemetry(csv_file("source, target, window, attempts, successes\na, b, 0, 2, 1\nb,a,1,2,1\n"))
+    assert table.ends == (("a", "b"),) and table.n_windows == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -192,7 +193,15 @@ def _loaded(paths: Sequence[str]) -> list[Telemetry]:
     from qnroute.learning.links.telemetry_files import load_telemetry
 
     require_one_standard_input(*paths)
-    return [table for path in paths for table in load_telemetry(path)]
+    tables = [table for path in paths for table in load_telemetry(path)]
+    alike = Counter((table.name, frozenset(map(frozenset, table.ends))) for table in tables)
+    for (name, _), times in alike.items():
+        if times > 1:
+            console.remark(
+                f"network {name or 'without a name'}: found {times} times with the same links, taken for as many "
+                "networks; put the windows of one into one file"
+            )
+    return tables
 
 
 def _chosen(tables: Sequence[Telemetry], name: str | None) -> Telemetry:

@@ -48,14 +48,17 @@ def chance_of(mean: Any, sd: Any, floor: Any) -> np.ndarray:
     """
     mean, sd, floor = np.broadcast_arrays(*(np.asarray(x, dtype=float) for x in (mean, sd, floor)))
     floor = np.clip(floor - TOLERANCE, _LOW, _HIGH)
-    scale = np.where(sd > 0.0, sd, 1.0)
+    sure = (sd <= 0.0) | (mean + _REACH * sd < _LOW) | (mean - _REACH * sd > _HIGH)  # at one place
+    scale = np.where(sure, 1.0, sd)
     low, at, high = ((x - mean) / scale for x in (_LOW, floor, _HIGH))
 
     def between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Mass of the standard normal, from the side on which nothing cancels."""
         return np.where(a > 0.0, ndtr(-a) - ndtr(-b), ndtr(b) - ndtr(a))
 
-    return np.where(sd > 0.0, between(at, high) / between(low, high), mean >= floor)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        unsure = between(at, high) / between(low, high)
+    return np.where(sure, np.clip(mean, _LOW, _HIGH) >= floor, unsure)
 
 
 def chance_aware(network: Network, fidelity_sd: Any, floor: float) -> Network:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 _KINDS = {"f": (np.dtype(np.float64), np.dtype(np.float32)), "i": (np.dtype(np.int64), np.dtype(np.int32))}
+_MOST = 1e100  # of values that must be finite: their products shall be, too
 _WORDS = {"f": "float64 or float32", "i": "int64 or int32"}
 
 
@@ -41,6 +42,8 @@ def array_faults(
     elif values.ndim != len(shape) or any(want not in (None, got) for want, got in zip(shape, values.shape)):
         wanted = ", ".join("any" if size is None else str(size) for size in shape)
         yield f"{name}: found shape {values.shape}, expected ({wanted})"
+    elif kind == "f" and finite and (np.abs(values.astype(np.float64)) > _MOST).any():
+        yield f"{name}: found values beyond {_MOST:g}"
     elif not (np.isfinite(values) if finite else ~np.isnan(values)).all():
         yield f"{name}: found values that are not finite" if finite else f"{name}: found values that are not numbers"
     elif values.size and ((low is not None and values.min() < low) or (high is not None and values.max() > high)):

@@ -15,7 +15,7 @@ import scipy.sparse as sparse
 from qnroute.errors import ProblemError, SolverError
 from qnroute.fields import brief, brief_name, chosen
 from qnroute.learning.links.features import FEATURES, TARGETS, features, outcomes
-from qnroute.learning.links.model import KINDS, LEAST, LinkModel
+from qnroute.learning.links.model import KINDS, LEAST, LinkModel, NothingSeen
 from qnroute.learning.links.serial import mean_over_windows
 from qnroute.learning.links.spread import deviation, quantile
 from qnroute.learning.links.telemetry import Telemetry
@@ -143,8 +143,10 @@ def evaluate_models(
         A kind that was named needs a library that is not installed.
     """
     asked = list(KINDS) if kinds is None else list(dict.fromkeys(kinds))
-    for kind in asked:
+    for kind in (*asked, *(options or {})):
         chosen("model", kind, KINDS)
+    if not tables:
+        raise ProblemError("telemetry: found no networks, expected at least one to learn from")
     learned, parts = _parted(list(tables), list(test), split)
     held = _rows(parts)
     lots = {target: _lot(held, target) for target in TARGETS}
@@ -156,6 +158,9 @@ def evaluate_models(
             doing(f"learning {kind}")
         try:
             found[kind] = _fitted(LinkModel(kind, dict((options or {}).get(kind, {})), seed), learned)
+        except NothingSeen:
+            if kind != "nominal":
+                raise
         except SolverError as error:
             if kinds is not None or kind in BESIDE:
                 raise
@@ -163,7 +168,7 @@ def evaluate_models(
     rows = []
     for target, lot in lots.items():
         if lot is not None:
-            known = _calibrated(held, target)
+            known = "nominal" in found and target in found["nominal"][0].scorers_ and _calibrated(held, target)
             remarks += [] if known else [f"{target}: nominal is left out: the telemetry has no calibrated values"]
             some = [kind for kind in KINDS if kind in found and (known or kind != "nominal")]
             rows += _assessed(target, lot, {kind: found[kind] for kind in some})

@@ -118,10 +118,10 @@ def outcomes(telemetry: Telemetry, target: str) -> tuple[np.ndarray, np.ndarray]
     """(W, m) what a window realised of ``quality``, ``p`` or ``fidelity``, NaN for nothing; and its sampling variance.
 
     The rate of n attempts has variance p (1 - p) / n; the mean of k parity checks, each 1 or -1/2, has
-    9/4 q (1 - q) / k with q = (2 F + 1)/3. The quality is the product of the two. Where no pair
-    was made, or none checked, the fidelity is the link's mean: without the windows whose attempts all failed qualities
-    would look better than they are. Of links never checked there is no quality. p and q in the variances are those of
-    the link over all windows: those of the window itself would make lucky outcomes look sure.
+    9/4 q (1 - q) / k with q = (2 F + 1)/3, less than one counting as one. The quality is the product of the two. Where
+    no pair was made, or none checked, the fidelity is the link's mean: without the windows whose attempts all failed
+    qualities would look better than they are. Of links never checked there is no quality. p and q in the variances are
+    those of the link over all windows: those of the window itself would make lucky outcomes look sure.
     """
     n, k = telemetry.attempts, telemetry.samples
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -130,7 +130,7 @@ def outcomes(telemetry: Telemetry, target: str) -> tuple[np.ndarray, np.ndarray]
         of_rate = p * (1.0 - p) / n
         even = (2.0 * telemetry.fidelity + 1.0) / 3.0 * k
         q = _usual(np.clip(even, 0.0, k), k)
-        of_fidelity = np.where(np.isnan(k), 0.0, PARITY * q * (1.0 - q) / k)
+        of_fidelity = np.where(np.isnan(k), 0.0, PARITY * q * (1.0 - q) / _worth(k))
         if target == "p":
             return rate, np.where(np.isnan(rate), np.nan, of_rate)
         f = telemetry.fidelity
@@ -141,6 +141,11 @@ def outcomes(telemetry: Telemetry, target: str) -> tuple[np.ndarray, np.ndarray]
         f, of_fidelity = np.where(np.isnan(f), level, f), np.where(np.isnan(f), 0.0, of_fidelity)
         noise = f**2 * of_rate + rate**2 * of_fidelity + of_rate * of_fidelity
         return rate * f, np.where(np.isnan(rate * f), np.nan, noise)
+
+
+def _worth(samples: np.ndarray) -> np.ndarray:
+    """How many checks samples are worth: one at least, where there are any."""
+    return np.where(samples > 0.0, np.maximum(samples, 1.0), samples)
 
 
 def _level(q: np.ndarray) -> np.ndarray:
@@ -184,9 +189,10 @@ def _luck(telemetry: Telemetry, target: str, row: np.ndarray) -> tuple[Luck, np.
     fidelity; that the fidelity is measured adds the rest.
     """
     n, k = telemetry.attempts, telemetry.samples
+    weight = np.where(np.isnan(telemetry.fidelity), 0.0, np.where(np.isnan(k), EXACT, k))
     with np.errstate(invalid="ignore", divide="ignore"):
-        q = _usual(np.clip((2.0 * telemetry.fidelity + 1.0) / 3.0 * k, 0.0, k), k)
-        spare = _usual(telemetry.successes, n) ** 2 * PARITY * q * (1.0 - q) / k
+        q = _usual(np.clip((2.0 * telemetry.fidelity + 1.0) / 3.0 * weight, 0.0, weight), weight)
+        spare = _usual(telemetry.successes, n) ** 2 * PARITY * q * (1.0 - q) / _worth(k)
     low, high, trials = np.zeros(n.shape), np.ones(n.shape), n
     if target == "fidelity":
         low, trials = low - 0.5, np.where(np.isnan(k), _ENDLESS, np.maximum(k, 1.0))

@@ -78,7 +78,7 @@ class Mlp(LinkScorer):
             begin[f"W{layer}"] = first_weights(rng, inputs, outputs, HEAD if layer == len(self.hidden) else 2.0)
             begin[f"b{layer}"] = np.zeros(outputs, np.float32)
         course = Course(self.learning_rate, passes(self.epochs, rows.size), self.patience, self.random_state)
-        held = table.batches(kept, 8192)
+        held = table.batches(kept, max(kept.size, 1))  # one: means of batches do not add up
         weights = taught(begin, table.loss, lambda: table.batches(rng.permutation(rows), self.batch), held, course)
         return {**arrays, **weights, "shift": np.array([shift]), "gain": np.array([gain])}
 

@@ -135,10 +135,12 @@ class LinkModel:
             Nothing to learn from.
         """
         tables = list(tables)
+        for target in targets:
+            chosen("target", target, LEAST)
         if decisions is not None:
             decisions.require(self.kind, tables, targets)
         made = [features(each) for each in tables]
-        self.scorers_: dict[str, LinkScorer] = {}
+        scorers: dict[str, LinkScorer] = {}
         rows = {}
         for target in targets:
             new, count = self._learned(target, tables, made)
@@ -146,16 +148,20 @@ class LinkModel:
                 continue
             if decisions is not None and target == decisions.target:
                 new = decisions.taught(new, lambda *some, at=target: self._learned(at, *some)[0], tables, made)
-            self.scorers_[target], rows[target] = new, count
-        if not self.scorers_:
-            raise NothingSeen("telemetry: found no link seen in two windows one after the other, expected some")
-        self.trained_ = {
-            "rows": rows,
-            "networks": len(tables),
-            "links": sum(each.n_links for each in tables),
-            "windows": int(sum(each.n_windows for each in tables)),
-            "fingerprint": fingerprint(tables),
-        }
+            scorers[target], rows[target] = new, count
+        if not scorers:
+            what = "calibrated link" if self.kind == "nominal" else "link"
+            raise NothingSeen(f"telemetry: found no {what} seen in two windows one after the other, expected some")
+        self.scorers_, self.trained_ = (
+            scorers,
+            {
+                "rows": rows,
+                "networks": len(tables),
+                "links": sum(each.n_links for each in tables),
+                "windows": int(sum(each.n_windows for each in tables)),
+                "fingerprint": fingerprint(tables),
+            },
+        )
         return self
 
     def _learned(
@@ -169,6 +175,8 @@ class LinkModel:
             return None, count
         links = np.cumsum([0] + [each.n_links for each in tables])
         rows = joined(parts)
+        if self.kind == "nominal" and np.isnan(rows.X[:, new.p]).all():
+            return None, count
         near = [_among(each, part.row) for each, part in zip(tables, parts)]
         new.fit(
             rows.X,
@@ -213,6 +221,8 @@ class LinkModel:
         found = {}
         for target, each in self.scorers_.items():
             mean, sd, low, high = each.distribution(X, level=level, neighbours=neighbours)
+            if not (np.isfinite(mean) & np.isfinite(sd)).all():
+                raise ProblemError(f"{target}: the model's forecasts are not finite; was its file changed?")
             seen = (np.clip(part, LEAST[target], 1.0) for part in (low, high))
             found[target] = Estimate(*(np.clip(part, 0.0, 1.0) for part in (mean, sd)), *seen)
         return Forecast(**{target: found.get(target) for target in TARGETS})

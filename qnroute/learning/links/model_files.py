@@ -213,7 +213,7 @@ def _model(document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Lin
         raise ProblemError(_other_features(told.features))
     faults = [f"scorers.{brief_name(name)}: unknown target" for name in told.scorers if name not in TARGETS]
     faults += [] if told.scorers else ["scorers: found none, expected some"]
-    known = {name for name in arrays if name.partition("/")[0] in told.scorers}
+    known = {name for name in arrays if "/" in name and name.partition("/")[0] in told.scorers}
     faults += [f"{brief_name(name)}: unknown array" for name in arrays if name not in known]
     if faults:
         raise ProblemError(faults)

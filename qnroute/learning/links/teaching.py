@@ -81,6 +81,8 @@ def taught(
                 loss(weights, batch).backward()
                 adam.step()
             error = _error(weights, held, loss) if held else -float(epoch)
+            if not np.isfinite(error):
+                raise _diverged(course)
             if error < least:
                 best, least, since = _plain(weights), error, 0
             else:
@@ -88,8 +90,12 @@ def taught(
                 if since >= course.patience:
                     break
     if not all(np.isfinite(value).all() for value in best.values()):
-        raise ProblemError(f"learning_rate: found {course.learning_rate}, with which the training diverges")
+        raise _diverged(course)
     return best
+
+
+def _diverged(course: Course) -> ProblemError:
+    return ProblemError(f"learning_rate: found {course.learning_rate}, with which the training diverges")
 
 
 def _error(weights: dict[str, torch.Tensor], held: Sequence[Any], loss: Callable[..., torch.Tensor]) -> float:

@@ -32,7 +32,7 @@ class Telemetry:
     ends : (m,) pairs of node ids
     attempts, successes : (W, m) tries to make a pair, and pairs made
     fidelity : (W, m) mean of the fidelity samples of fresh pairs; single estimates may lie below 0
-    samples : (W, m) how many there were; missing beside a fidelity: it is exact
+    samples : (W, m) how many there were, or what they are worth; missing beside a fidelity: it is exact
     load : (W, m) pairs used per slot, or whatever else tells how much a link was asked for
     nominal_p, nominal_fidelity : (W, m) as last calibrated
     length_km, loss_db : (m,)
@@ -84,9 +84,10 @@ class Telemetry:
         alone = np.isnan(attempts) ^ np.isnan(successes)
         yield from _missing("attempts and successes", "one without the other", [attempts, successes], alone)
         fidelity, samples = self.fidelity, self.samples
+        bad = (samples < 0.0) | (samples > _LARGEST)
+        yield from _missing("samples", f"outside [0, {_LARGEST:g}]", [samples, fidelity], bad)
         for name, values, low, high in (
             ("fidelity", fidelity, LEAST_ESTIMATE, 1.0),
-            ("samples", samples, 0.0, _LARGEST),
             ("load", self.load, 0.0, _LARGEST),
             ("nominal_p", self.nominal_p, 0.0, 1.0),
             ("nominal_fidelity", self.nominal_fidelity, 0.0, 1.0),
@@ -158,8 +159,7 @@ def _missing(name: str, why: str, columns: list[np.ndarray], bad: np.ndarray) ->
 
 
 def _carry(values: np.ndarray) -> None:
-    """Calibrations hold until the next one: gaps are filled with the value before, the first ones with that after."""
-    for sweep in (range(1, len(values)), range(len(values) - 2, -1, -1)):
-        for row in sweep:
-            gap = np.isnan(values[row])
-            values[row, gap] = values[row - 1 if sweep.step > 0 else row + 1, gap]
+    """Calibrations hold until the next one; before the first one nothing is known."""
+    for row in range(1, len(values)):
+        gap = np.isnan(values[row])
+        values[row, gap] = values[row - 1, gap]

@@ -15,12 +15,14 @@ from qnroute.errors import ProblemError
 from qnroute.fields import brief_name
 from qnroute.formats.reading import decode, read_bytes, source_of
 from qnroute.formats.writing import write_bytes, write_text
+from qnroute.learning.links.features import EXACT
 from qnroute.learning.links.telemetry import KNOWN, SEEN, Telemetry
 
 REQUIRED = ("source", "target", "window")
 VALUES = (*SEEN, *KNOWN)
 COLUMNS = ("network", *REQUIRED, *VALUES)
-MOST_CELLS = 100_000_000  # windows times links of a network
+MOST_CELLS = 20_000_000  # windows times links of a network, whose features take some 4 GB
+_SPARSEST = 100  # windows numbered for each one that has a row, in a table of more than 1,000
 _MOST_NAMED = 5
 
 
@@ -53,7 +55,7 @@ def _text(path: str | os.PathLike[str]) -> str:
 
 
 def _read(text: str) -> list[Telemetry]:
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
     try:
         header = [name.strip() for name in next(rows, [])]
         _require_header(header)
@@ -71,13 +73,23 @@ def _read(text: str) -> list[Telemetry]:
     window = values.pop("window")
     if not (np.isfinite(window) & (np.floor(window) == window) & (np.abs(window) < 2**53)).all():
         raise ProblemError("window: expected whole numbers in every row")
-    names = np.array(cells.get("network", [""] * len(table)))
+    _require_links(cells["source"], cells["target"])
+    networks: dict[str, list[int]] = {}
+    for i, name in enumerate(cells.get("network", [""] * len(table))):
+        networks.setdefault(name, []).append(i)
     found = []
-    for name in dict.fromkeys(names.tolist()):
-        mine = np.flatnonzero(names == name)
+    for name, mine in networks.items():
         ends = [(cells["source"][i], cells["target"][i]) for i in mine]
         found.append(_network(name, ends, window[mine].astype(np.int64), {k: v[mine] for k, v in values.items()}))
     return found
+
+
+def _require_links(sources: Sequence[str], targets: Sequence[str]) -> None:
+    for i, (source, target) in enumerate(zip(sources, targets)):
+        if not source.strip() or not target.strip():
+            raise ProblemError(f"row {i + 1}, {'target' if source.strip() else 'source'}: found no name of a node")
+        if source == target:
+            raise ProblemError(f"row {i + 1}: found a link from {brief_name(source)} to itself")
 
 
 def _require_header(header: Sequence[str]) -> None:
@@ -98,7 +110,7 @@ def _numbers(name: str, cells: Sequence[str]) -> np.ndarray:
     except ValueError:
         for i, cell in enumerate(cells):
             try:
-                float(cell or "nan")
+                float(cell.strip() or "nan")
             except ValueError:
                 raise ProblemError(f"row {i + 1}, {name}: found {brief_name(cell)}, expected a number") from None
         raise
@@ -112,12 +124,12 @@ def _network(name: str, ends: list[tuple[str, str]], window: np.ndarray, values:
             place.setdefault((u, v), len(place))
     link = np.array([place.get((u, v), place.get((v, u))) for u, v in ends])
     first, last = int(window.min()), int(window.max())
-    if (last - first + 1) * len(place) > MOST_CELLS:
-        raise ProblemError(
-            f"window: {len(place)} links from window {first} to {last} are more than {MOST_CELLS:,} cells; "
-            "number windows one after the other, or give a file of fewer"
-        )
     shape = last - first + 1, len(place)
+    if shape[0] * shape[1] > MOST_CELLS or shape[0] > 1000 + _SPARSEST * np.unique(window).size:
+        raise ProblemError(
+            f"window: found {len(window):,} rows of {len(place):,} links from window {first} to {last}, expected at "
+            f"most {MOST_CELLS:,} windows of links, few of them empty; number windows one after the other"
+        )
     at, notes = (window - first, link), []
     times = np.zeros(shape)
     np.add.at(times, at, 1.0)
@@ -164,17 +176,20 @@ def _mean(values: np.ndarray, at, shape, weight: np.ndarray | None = None) -> np
 
 def _measured(samples: np.ndarray, fidelity: np.ndarray, at, shape) -> tuple[np.ndarray, np.ndarray]:
     """Sample numbers and mean fidelities; where a number is missing the fidelity counts as exact."""
-    some = ~np.isnan(fidelity)
+    some, impossible = ~np.isnan(fidelity), samples < 0
+    samples = np.where(impossible, -np.inf, samples)  # in a sum that stays impossible, too
     number = _summed(np.where(some, samples, 0.0), at, shape)
-    return number, _mean(fidelity, at, shape, weight=np.where(np.isnan(samples), 1e4, samples))
+    return number, _mean(fidelity, at, shape, weight=np.where(np.isnan(samples) | impossible, EXACT, samples))
 
 
 def save_telemetry(path: str | os.PathLike[str], tables: Iterable[Telemetry]) -> None:
     """Write networks as one file, missing values as empty cells."""
     stream = io.StringIO()
-    out = csv.writer(stream, lineterminator="\n")
-    out.writerow(COLUMNS)
+    csv.writer(stream, lineterminator="\n").writerow(COLUMNS)
     for table in tables:
+        words = [table.name, *(node for pair in table.ends for node in pair)]
+        plain = all(word == word.strip() and "\r" not in word for word in words)  # csv quotes neither by itself
+        out = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_MINIMAL if plain else csv.QUOTE_ALL)
         columns = [np.broadcast_to(getattr(table, name), table.attempts.shape).ravel().tolist() for name in VALUES]
         for i, cells in enumerate(zip(*columns)):
             window, link = divmod(i, table.n_links)
