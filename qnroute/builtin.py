@@ -90,6 +90,15 @@ BUILT_IN = (
         (_candidates(20),),
     ),
     Method(
+        "priced",
+        "candidate routes by the relaxation's choice of them, at bid prices found without a solver",
+        "qnroute.solvers.priced:priced",
+        (
+            _candidates(20),
+            Option("rounds", int, 200, "rounds of the search for prices", low=1, high=1_000_000),
+        ),
+    ),
+    Method(
         "static",
         "routes fixed on the empty network; requests by weight take their first that fits",
         "qnroute.solvers.baselines:static",

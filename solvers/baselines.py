@@ -15,7 +15,7 @@ from qnroute.problem import Problem
 from qnroute.routes import MOST_WRITTEN, RouteTable, enumerate_routes
 from qnroute.settings import Answer, Settings
 
-_POOL = 50  # under link-sum: routes looked at for each one kept
+POOL = 50  # under link-sum: routes looked at for each one kept
 
 
 class Residual:
@@ -104,7 +104,7 @@ def greedy(problem: Problem, settings: Settings, *, candidates: int = 20) -> Ans
     if problem.task == "link-selection":
         return Answer(_greedy_links(problem))
     if problem.objective.kind == "link-sum":
-        table = enumerate_routes(problem, per_request=candidates, pool=_POOL, settings=settings)
+        table = enumerate_routes(problem, per_request=candidates, pool=POOL, settings=settings)
         return in_order(table, np.argsort(-table.value, kind="stable"), settings)
     state, costs = Residual(problem), path_costs(problem)
     queue: list[tuple[float, int, np.ndarray]] = []
@@ -131,7 +131,7 @@ def greedy(problem: Problem, settings: Settings, *, candidates: int = 20) -> Ans
 
 def density_greedy(problem: Problem, settings: Settings, *, candidates: int = 20) -> Answer:
     """All candidate routes of all requests by value over the square root of their hops, taken while they fit."""
-    return densest_first(enumerate_routes(problem, per_request=candidates, pool=_POOL, settings=settings), settings)
+    return densest_first(enumerate_routes(problem, per_request=candidates, pool=POOL, settings=settings), settings)
 
 
 def densest_first(table: RouteTable, settings: Settings) -> Answer:
@@ -141,7 +141,7 @@ def densest_first(table: RouteTable, settings: Settings) -> Answer:
 
 def static(problem: Problem, settings: Settings, *, candidates: int = 5) -> Answer:
     """Candidate routes fixed on the empty network; requests by weight, each takes its first that fits."""
-    table = enumerate_routes(problem, per_request=candidates, pool=_POOL, settings=settings)
+    table = enumerate_routes(problem, per_request=candidates, pool=POOL, settings=settings)
     return in_order(table, np.lexsort((-table.value, table.request, -problem.weights[table.request])), settings)
 
 

@@ -1,0 +1,101 @@
+"""Bid prices of shared rows: duals of the linear relaxation of route choice, found by a compiled subgradient method.
+
+    min over prices u >= 0 of    sum_r capacity_r u_r + sum_k max(0, v_j - sum_r uses_rj u_r) of its best most_k items j
+
+is the value of the relaxation, and every u gives a bound. Steps go down a subgradient; the choices of the groups, averaged
+with growing weights, tend to a solution of the relaxation (Anstreicher and Wolsey, Math. Program. 120, 2009).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from qnroute.models.lots import Lot
+
+ROUNDS = 200
+
+
+class Prices(NamedTuple):
+    """What the relaxations of a lot say."""
+
+    price: np.ndarray  # (R,) of one unit of each row, those of the best bound
+    chosen: np.ndarray  # (J,) in [0, 1], nearly a solution of the relaxation
+    reduced: np.ndarray  # (J,) value of an item less the prices of what it uses
+    bound: np.ndarray  # (B,) proven: no choice of items is worth more
+
+    def with_rest(self, lot: Lot) -> np.ndarray:
+        """(B,) proven: no choice of routes of these groups is worth more, be they items or not."""
+        top = np.maximum(np.maximum.reduceat(self.reduced, lot.first[:-1]), lot.rest) if len(lot.most) else lot.rest
+        gain, paid = np.append(np.maximum(top, 0.0) * lot.most, 0.0), np.append(self.price * lot.capacity, 0.0)
+        whole = np.add.reduceat(gain, lot.groups[:-1]) * (np.diff(lot.groups) > 0)
+        return whole + np.add.reduceat(paid, lot.rows[:-1]) * (np.diff(lot.rows) > 0)
+
+
+def prices_of(lot: Lot, *, rounds: int = ROUNDS) -> Prices:
+    """Prices for every instance of a lot."""
+    price, chosen = np.zeros(len(lot.capacity)), np.zeros(len(lot.value))
+    reduced, bound = lot.value.copy(), np.zeros(lot.size)
+    _descend(lot, rounds, price, chosen, reduced, bound)
+    return Prices(price, chosen, reduced, bound)
+
+
+@njit(cache=True, error_model="numpy")
+def _descend(lot, rounds, price, chosen, reduced, bound):
+    picked = np.zeros(len(lot.value), dtype=np.bool_)
+    for b in range(len(lot.unit)):
+        rows = slice(lot.rows[b], lot.rows[b + 1])
+        here, left = np.zeros(rows.stop - rows.start), np.zeros(rows.stop - rows.start)
+        best, stuck, step = np.inf, 0, 0.1 * lot.unit[b]
+        weight = 0.0
+        for turn in range(rounds):
+            left[:] = lot.capacity[rows]
+            total = 0.0
+            for r in range(len(here)):
+                total += here[r] * left[r]
+            share = turn + 1.0  # later rounds count for more
+            weight += share
+            for k in range(lot.groups[b], lot.groups[b + 1]):
+                total += _taken(lot, k, here, rows.start, left, chosen, picked, share)
+            if total < best * (1.0 - 1e-12):
+                best, stuck = total, 0
+                price[rows] = here
+            else:
+                stuck += 1
+                if stuck == 10:
+                    step, stuck = 0.7 * step, 0
+            for r in range(len(here)):
+                here[r] = max(here[r] - step * left[r] / (1.0 + 0.02 * turn), 0.0)
+        bound[b] = best
+        for j in range(lot.items[b], lot.items[b + 1]):
+            chosen[j] /= weight
+            for i in range(lot.indptr[j], lot.indptr[j + 1]):
+                reduced[j] -= lot.amount[i] * price[lot.row[i]]
+
+
+@njit(cache=True, error_model="numpy")
+def _taken(lot, k, price, start, left, chosen, picked, share):
+    """The group's best items at these prices are noted and taken out of what is left; what they gain."""
+    gain = 0.0
+    for _ in range(lot.most[k]):
+        best, which = 0.0, -1
+        for j in range(lot.first[k], lot.first[k + 1]):
+            if picked[j]:
+                continue
+            worth = lot.value[j]
+            for i in range(lot.indptr[j], lot.indptr[j + 1]):
+                worth -= lot.amount[i] * price[lot.row[i] - start]
+            if worth > best:
+                best, which = worth, j
+        if which < 0:
+            break
+        gain += best
+        picked[which] = True
+        chosen[which] += share
+        for i in range(lot.indptr[which], lot.indptr[which + 1]):
+            left[lot.row[i] - start] -= lot.amount[i]
+    for j in range(lot.first[k], lot.first[k + 1]):
+        picked[j] = False
+    return gain
