@@ -1,7 +1,7 @@
 """Lots: instances of route choice as flat arrays, many at once, for compiled loops (bid prices, learned policies).
 
-An item is one use of a candidate route, a group the items of one request, a row whatever routes share: the channels of a
-link, the qubits of a node. Instances stand one after the other in the same arrays.
+An item is one use of a candidate route, a group the items of one request, a row whatever routes share: the channels
+of a link, the qubits of a node. Instances stand one after the other in the same arrays.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Bid prices of shared rows: duals of the linear relaxation of route choice, found by a compiled subgradient method.
 
-    min over prices u >= 0 of    sum_r capacity_r u_r + sum_k max(0, v_j - sum_r uses_rj u_r) of its best most_k items j
+    min over prices u >= 0 of    sum_r capacity_r u_r + sum_k g_k(u)
 
-is the value of the relaxation, and every u gives a bound. Steps go down a subgradient; the choices of the groups, averaged
+is the value of the relaxation, where g_k is what the best most_k items of group k are worth less the prices of what
+they use, items of no gain left out; every u gives a bound. Steps go down a subgradient; the choices of groups, averaged
 with growing weights, tend to a solution of the relaxation (Anstreicher and Wolsey, Math. Program. 120, 2009).
 """
 

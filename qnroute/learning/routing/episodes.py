@@ -1,8 +1,8 @@
 """Route choice as a game of decisions, compiled: request after request takes one of its routes, or none.
 
-E episodes run side by side, each on an instance of a lot. The request at hand is offered its candidate routes that still
-fit; those of which none fits are passed over. Routes that fit stay on offer until the request has as many as it may have,
-or waits.
+E episodes run side by side, each on an instance of a lot. The request at hand is offered its candidate routes that
+still fit; requests of which none fits are passed over. Routes stay on offer until the request has as many as it may
+have, or waits.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def _decided(lot, plan, state, e, k):
 
 @njit(cache=True, error_model="numpy")
 def act(lot, plan, state, e, action):
-    """Take the candidate at place `action` - 1 of the group at hand, or wait; what it is worth, and -1 if it does not fit."""
+    """Take the candidate at place `action` - 1 of the group at hand, or wait; its worth, -1 if it does not fit."""
     b, k = state.instance[e], at_hand(lot, plan, state, e)
     state.steps[e] += 1
     worth = 0.0
@@ -197,7 +197,7 @@ def act(lot, plan, state, e, action):
 
 @njit(cache=True, error_model="numpy")
 def observe(lot, plan, state, e, seen, mask):
-    """Fill (C + 1, F) features of waiting and of the candidates of the group at hand, and which of them are possible."""
+    """Fill (C + 1, F) features of waiting and of the candidates of the group at hand, and which are possible."""
     seen[:], mask[:] = 0.0, False
     mask[WAIT] = True
     if over(lot, state, e):
