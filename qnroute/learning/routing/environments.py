@@ -1,0 +1,180 @@
+"""``qnroute/Allocation-v0``: route choice of one slot as a Gymnasium environment, alone or many side by side.
+
+Request after request chooses one of its candidate routes or waits; an action that is not possible counts as waiting.
+`gymnasium.make` and `make_vec` know both by `qnroute.gym`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from qnroute.allocation import Allocation
+from qnroute.errors import ProblemError
+from qnroute.learning.routing.batch import Batch
+from qnroute.learning.routing.episodes import FEATURES
+from qnroute.learning.routing.pool import Pool, Source, usual_problem
+
+_MOST = 4.0  # of any feature
+
+
+class _Game:
+    """What both have in common: a pool, spaces, and episodes on instances drawn at random."""
+
+    def __init__(self, problems: Source | Pool | None, episodes: int, candidates: int, shaped: bool, rest: dict):
+        if isinstance(problems, Pool) and rest:
+            raise ProblemError(f"{', '.join(rest)}: the pool given says that already")
+        self.pool = problems if isinstance(problems, Pool) else Pool.of(problems or usual_problem, **rest)
+        if isinstance(candidates, bool) or not isinstance(candidates, int) or candidates < 1:
+            raise ProblemError(f"candidates: found {candidates!r:.60}, expected a whole number from 1")
+        self.batch = Batch(self.pool.lot, self.pool.plan, episodes, candidates=candidates, shaped=bool(shaped))
+        shape = candidates + 1, len(FEATURES)
+        self.observations = gymnasium.spaces.Box(-_MOST, _MOST, shape, np.float32)
+        self.actions = gymnasium.spaces.Discrete(candidates + 1)
+
+    def start(self, episodes: np.ndarray, rng: np.random.Generator) -> None:
+        """Begin these episodes on instances drawn at random."""
+        self.batch.start(episodes, rng.integers(0, len(self.pool), len(episodes)))
+
+    def allocation(self, episode: int) -> Allocation:
+        """What an episode has chosen so far."""
+        state = self.batch.state
+        instance = self.pool.instances[state.instance[episode]]
+        return instance.allocation(state.taken[episode, : len(instance.lot.value)])
+
+
+class AllocationEnv(gymnasium.Env):
+    """One episode at a time.
+
+    Parameters
+    ----------
+    problems
+        A problem, several, a function that makes one of a seed, or a `Pool`; 24 requests on 16 nodes if not given.
+    candidates
+        Routes offered of a request, at most; the rest of the pool's are never seen.
+    shaped
+        Whether rewards are shaped by bid prices, see `batch.Batch`. They are in units of the mean value of the
+        requests' best routes.
+    rest
+        ``size``, ``seed``, ``per_request`` of `Pool.of`.
+
+    Observations are (candidates + 1, features) float32, waiting first, see `episodes.FEATURES`; ``action_mask`` in the
+    info and `action_masks` say what is possible. At the end the info has the ``value`` of the allocation and a proven
+    ``bound`` on that of any choice of the candidate routes.
+    """
+
+    metadata = {"render_modes": []}  # noqa: RUF012
+
+    def __init__(self, problems: Source | Pool | None = None, *, candidates: int = 8, shaped: bool = True, **rest: Any):
+        self._game = _Game(problems, 1, candidates, shaped, rest)
+        self.observation_space, self.action_space = self._game.observations, self._game.actions
+
+    @property
+    def pool(self) -> Pool:
+        """The instances."""
+        return self._game.pool
+
+    @property
+    def allocation(self) -> Allocation:
+        """What was chosen so far."""
+        return self._game.allocation(0)
+
+    def action_masks(self) -> np.ndarray:
+        """(candidates + 1,) bool: what is possible, as sb3-contrib asks for it."""
+        return self._game.batch.view.mask[0].copy()
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        """Begin an episode on an instance drawn at random, or on that of ``options["instance"]``."""
+        super().reset(seed=seed)
+        if options and "instance" in options:
+            number = options["instance"]
+            if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < len(self.pool):
+                raise ProblemError(f"instance: found {number!r:.60}, expected a number below {len(self.pool)}")
+            self._game.batch.start(np.zeros(1, np.int64), np.array([number]))
+        else:
+            self._game.start(np.zeros(1, np.int64), self.np_random)
+        return self._seen(), {"action_mask": self.action_masks()}
+
+    def step(self, action: int):
+        """Choose for the request at hand."""
+        found = self._game.batch.step(np.array([action]))
+        done, info = bool(found.done[0]), {"action_mask": self.action_masks(), "refused": bool(found.refused[0])}
+        if done:
+            info |= {name: float(values[0]) for name, values in _ends(self._game, np.zeros(1, np.int64)).items()}
+        return self._seen(), float(found.reward[0]), done, False, info
+
+    def _seen(self) -> np.ndarray:
+        return self._game.batch.view.seen[0].copy()
+
+
+class AllocationVectorEnv(VectorEnv):
+    """`num_envs` episodes side by side in one compiled step; see `AllocationEnv`.
+
+    An episode that ends is followed by another in the same step: ``final_obs`` and ``final_info`` (value, bound) of the
+    info are those of its end.
+    """
+
+    metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
+
+    def __init__(
+        self,
+        num_envs: int = 64,
+        problems: Source | Pool | None = None,
+        *,
+        candidates: int = 8,
+        shaped: bool = True,
+        **rest: Any,
+    ):
+        self.num_envs = num_envs
+        self._game = _Game(problems, num_envs, candidates, shaped, rest)
+        self.single_observation_space, self.single_action_space = self._game.observations, self._game.actions
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+
+    @property
+    def pool(self) -> Pool:
+        """The instances."""
+        return self._game.pool
+
+    def action_masks(self) -> np.ndarray:
+        """(num_envs, candidates + 1) bool: what is possible."""
+        return self._game.batch.view.mask.copy()
+
+    def allocation(self, episode: int) -> Allocation:
+        """What one of the episodes has chosen so far."""
+        return self._game.allocation(episode)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        """Begin all episodes on instances drawn at random."""
+        super().reset(seed=seed)
+        self._game.start(np.arange(self.num_envs), self.np_random)
+        return self._game.batch.view.seen.copy(), {"action_mask": self.action_masks()}
+
+    def step(self, actions: np.ndarray):
+        """Choose in every episode."""
+        batch = self._game.batch
+        found = batch.step(actions)
+        rewards, done, info = found.reward.copy(), found.done.copy(), {"refused": found.refused.copy()}
+        ended = np.flatnonzero(done)
+        if len(ended):
+            info["_final_obs"] = info["_final_info"] = done.copy()
+            info["final_obs"] = np.full(self.num_envs, None, dtype=object)
+            for e in ended:
+                info["final_obs"][e] = batch.view.seen[e].copy()
+            info["final_info"] = {}
+            for name, values in _ends(self._game, ended).items():
+                info["final_info"][name] = np.zeros(self.num_envs)
+                info["final_info"][name][ended] = values
+            self._game.start(ended, self.np_random)
+        info["action_mask"] = self.action_masks()
+        return batch.view.seen.copy(), rewards, done, np.zeros(self.num_envs, dtype=bool), info
+
+
+def _ends(game: _Game, episodes: np.ndarray) -> dict[str, np.ndarray]:
+    """What episodes that are over came to."""
+    instance = game.batch.state.instance[episodes]
+    return {"value": game.batch.state.worth[episodes], "bound": game.pool.prices.bound[instance]}
