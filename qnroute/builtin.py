@@ -99,6 +99,16 @@ BUILT_IN = (
         ),
     ),
     Method(
+        "ppo",
+        "a trained policy chooses a route for request after request, by bid prices among other things",
+        "qnroute.solvers.learned:ppo",
+        (
+            _candidates(8),
+            Option("samples", int, 1, "tries, all but the first drawn; the best counts", low=1, high=1_000_000),
+            Option("weights", str, "", "file of a policy (qnroute train); the built-in one if empty"),
+        ),
+    ),
+    Method(
         "static",
         "routes fixed on the empty network; requests by weight take their first that fits",
         "qnroute.solvers.baselines:static",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from qnroute.models.lots import Lot, instance_of
+from qnroute.models.lots import Instance, Lot, instance_of
 from qnroute.problem import Problem
 from qnroute.routes import enumerate_routes
 from qnroute.settings import Answer, Settings
@@ -22,8 +22,12 @@ def priced(problem: Problem, settings: Settings, *, candidates: int = 20, rounds
     instance = instance_of(problem, table)
     prices = prices_of(instance.lot, rounds=rounds)
     taken = filled(instance.lot, by_price(instance.lot, prices))
-    bound = float(prices.with_rest(instance.lot).sum() + instance.beyond) * _ROUNDED
-    return Answer(instance.allocation(taken), bound=bound, stopped=settings.stopped)
+    return Answer(instance.allocation(taken), bound=proven_bound(instance, prices), stopped=settings.stopped)
+
+
+def proven_bound(instance: Instance, prices: Prices) -> float:
+    """No allocation is worth more, be its routes candidates or not."""
+    return float(prices.with_rest(instance.lot).sum() + instance.beyond) * _ROUNDED
 
 
 def by_price(lot: Lot, prices: Prices) -> np.ndarray:

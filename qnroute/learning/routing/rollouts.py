@@ -47,19 +47,3 @@ def played(
             scores = scores / temperature + rng.gumbel(size=scores.shape)
         batch.step(scores.argmax(axis=1))
     return Played(batch.state.worth.copy(), batch.state.taken.copy())
-
-
-def best_of(
-    policy: RoutePolicy, lot: Lot, plan: Plan, instance: int, samples: int, rng: np.random.Generator, *, candidates: int
-) -> tuple[float, np.ndarray]:
-    """Of one instance the best of its greedy episode and `samples` - 1 drawn ones: value, and items taken."""
-    first = played(policy, lot, plan, np.array([instance]), candidates=candidates)
-    worth, taken = first.worth[0], first.taken[0]
-    if samples > 1:
-        drawn = played(
-            policy, lot, plan, np.full(samples - 1, instance), candidates=candidates, temperature=1.0, rng=rng
-        )
-        best = int(drawn.worth.argmax())
-        if drawn.worth[best] > worth:
-            worth, taken = drawn.worth[best], drawn.taken[best]
-    return float(worth), taken[: lot.items[instance + 1] - lot.items[instance]]
