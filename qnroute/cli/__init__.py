@@ -11,7 +11,7 @@ import threading
 import typer
 from typer.exceptions import Exit, TyperException
 
-from qnroute.cli import benching, console, drawing, listing, qubo, scoring, simulating, solving
+from qnroute.cli import benching, console, drawing, listing, qubo, scoring, simulating, solving, training
 from qnroute.interruption import came_of_interrupt
 
 DONE, FAILED, BAD_INPUT, NO_ANSWER = 0, 1, 2, 3
@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for family in (solving, listing, drawing, qubo, scoring, simulating, benching):
+for family in (solving, listing, drawing, qubo, scoring, training, simulating, benching):
     family.register(app)
 
 

@@ -1,4 +1,4 @@
-"""Problems that policies are trained on: topologies, sizes, capacities, weights mixed, too many requests to serve all."""
+"""Problems that policies are trained on: topologies, sizes, capacities and weights mixed, more asked than is there."""
 
 from __future__ import annotations
 
