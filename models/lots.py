@@ -54,7 +54,7 @@ class Instance(NamedTuple):
     problem: Problem
     table: RouteTable
     column: np.ndarray  # (J,) the route of each item
-    beyond: float  # what requests without items could bring at most
+    beyond: float  # what requests without items, and routes past the `most` of others, could bring at most
 
     def allocation(self, taken: np.ndarray) -> Allocation:
         """The allocation that uses the items taken, (J,) bool."""
@@ -75,9 +75,9 @@ def instance_of(problem: Problem, table: RouteTable | None = None, *, per_reques
     packing = packing_of(PathPacking(problem, table), "routes")
     order = np.lexsort((-packing.value, packing.group))
     lot = _lot(packing, order, _facts(table)[packing.column[order]], table.rest)
-    without = np.ones(len(table.rest), dtype=bool)
-    without[packing.group] = False
-    beyond = float(problem.most_routes[without] @ table.rest[without])
+    left_out = problem.most_routes.copy()
+    left_out[packing.group] -= packing.most[packing.group]
+    beyond = float(left_out @ table.rest)
     return Instance(lot, problem, table, packing.column[order], beyond)
 
 

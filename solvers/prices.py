@@ -28,7 +28,7 @@ class Prices(NamedTuple):
     bound: np.ndarray  # (B,) proven: no choice of items is worth more
 
     def with_rest(self, lot: Lot) -> np.ndarray:
-        """(B,) proven: no choice of routes of these groups is worth more, be they items or not."""
+        """(B,) proven: no choice of `most` routes of each of these groups is worth more, be they items or not."""
         top = np.maximum(np.maximum.reduceat(self.reduced, lot.first[:-1]), lot.rest) if len(lot.most) else lot.rest
         gain, paid = np.append(np.maximum(top, 0.0) * lot.most, 0.0), np.append(self.price * lot.capacity, 0.0)
         whole = np.add.reduceat(gain, lot.groups[:-1]) * (np.diff(lot.groups) > 0)
@@ -71,7 +71,7 @@ def _descend(lot, rounds, price, chosen, reduced, bound):
                 here[r] = max(here[r] - step * left[r] / (1.0 + 0.02 * turn), 0.0)
         bound[b] = best
         for j in range(lot.items[b], lot.items[b + 1]):
-            chosen[j] /= weight
+            chosen[j] /= max(weight, 1.0)
             for i in range(lot.indptr[j], lot.indptr[j + 1]):
                 reduced[j] -= lot.amount[i] * price[lot.row[i]]
 

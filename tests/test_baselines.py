@@ -256,7 +256,7 @@ def test_greedy_links_keep_every_degree():
 
 def test_no_requests_no_routes():
     problem = made({"AB": 0.5}, [])
-    for method in SIMPLE:
+    for method in (*SIMPLE, "priced"):
         assert qn.solve(problem, method).allocation == Allocation()
         assert qn.solve(problem.replace(objective="link-sum"), method).allocation == Allocation()
 

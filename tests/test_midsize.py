@@ -28,7 +28,7 @@ def test_packing_and_flow_agree(objective, rules):
     exact, flow = qn.solve(problem, "exact"), qn.solve(problem, "link-flow")
     assert exact.status == flow.status == "optimal"
     assert exact.objective == pytest.approx(flow.objective, rel=1e-6)
-    for simple in ("shortest-path", "greedy", "density-greedy", "static"):
+    for simple in ("shortest-path", "greedy", "density-greedy", "priced", "static"):
         assert qn.solve(problem, simple).objective <= exact.bound + 1e-9
 
 

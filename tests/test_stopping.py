@@ -101,7 +101,9 @@ def test_a_feasible_program_called_infeasible_is_solved_again_without_presolve(m
     assert method == "exact" or number > 1 or presolve == ["choose", "off"]
 
 
-@pytest.mark.parametrize("method", ["link-flow", "exact", "greedy", "shortest-path", "density-greedy", "static"])
+@pytest.mark.parametrize(
+    "method", ["link-flow", "exact", "greedy", "shortest-path", "density-greedy", "priced", "static"]
+)
 def test_an_event_from_elsewhere_stops_a_method_like_ctrl_c(method, contract_example):
     stop = threading.Event()
     stop.set()

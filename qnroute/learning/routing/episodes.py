@@ -110,7 +110,8 @@ def begin(lot, plan, state, e, instance):
     for j in range(lot.items[instance], lot.items[instance + 1]):
         for i in range(lot.indptr[j], lot.indptr[j + 1]):
             state.expected[e, lot.row[i] - start] += plan.chosen[j] * lot.amount[i]
-    state.more[e] = lot.most[plan.order[lot.groups[instance]]]
+    if not over(lot, state, e):
+        state.more[e] = lot.most[at_hand(lot, plan, state, e)]
     _to_next(lot, plan, state, e)
 
 
@@ -179,7 +180,7 @@ def act(lot, plan, state, e, action):
         state.more[e] = 0
     else:
         j = lot.first[k] + action - 1
-        if j >= lot.first[k + 1] or not fits(lot, state, e, j):
+        if j < lot.first[k] or j >= lot.first[k + 1] or not fits(lot, state, e, j):
             return -1.0
         worth = lot.value[j]
         state.taken[e, j - lot.items[b]] = True
