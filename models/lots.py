@@ -20,8 +20,8 @@ from qnroute.models.path_packing import PathPacking
 from qnroute.problem import Problem
 from qnroute.routes import RouteTable, enumerate_routes
 
-FACTS = ("success", "fidelity", "hops", "qubits")
-"""What is said of an item beside its value: the chance of the route, its fidelity, its links, and all it uses."""
+FACTS = ("success", "fidelity", "hops", "rows")
+"""What is said of an item beside its value: the chance of the route, its fidelity, its links, and rows it uses."""
 
 
 class Lot(NamedTuple):

@@ -4,7 +4,8 @@
 
 is the value of the relaxation, where g_k is what the best most_k items of group k are worth less the prices of what
 they use, items of no gain left out; every u gives a bound. Steps go down a subgradient; the choices of groups, averaged
-with growing weights, tend to a solution of the relaxation (Anstreicher and Wolsey, Math. Program. 120, 2009).
+with growing weights, come near a solution of the relaxation (Anstreicher and Wolsey, Math. Program. 120, 2009), though
+not ever nearer: steps shrink while nothing is gained, after which the average stays where it is.
 """
 
 from __future__ import annotations
@@ -29,10 +30,9 @@ class Prices(NamedTuple):
 
     def with_rest(self, lot: Lot) -> np.ndarray:
         """(B,) proven: no choice of `most` routes of each of these groups is worth more, be they items or not."""
-        top = np.maximum(np.maximum.reduceat(self.reduced, lot.first[:-1]), lot.rest) if len(lot.most) else lot.rest
-        gain, paid = np.append(np.maximum(top, 0.0) * lot.most, 0.0), np.append(self.price * lot.capacity, 0.0)
-        whole = np.add.reduceat(gain, lot.groups[:-1]) * (np.diff(lot.groups) > 0)
-        return whole + np.add.reduceat(paid, lot.rows[:-1]) * (np.diff(lot.rows) > 0)
+        gain = np.zeros(len(lot.most))
+        _gains(lot, self.reduced, gain)
+        return _sums(gain, lot.groups) + _sums(self.price * lot.capacity, lot.rows)
 
 
 def prices_of(lot: Lot, *, rounds: int = ROUNDS) -> Prices:
@@ -45,7 +45,7 @@ def prices_of(lot: Lot, *, rounds: int = ROUNDS) -> Prices:
 
 @njit(cache=True, error_model="numpy")
 def _descend(lot, rounds, price, chosen, reduced, bound):
-    picked = np.zeros(len(lot.value), dtype=np.bool_)
+    worth = np.empty(np.diff(lot.first).max() if len(lot.most) else 0)
     for b in range(len(lot.unit)):
         rows = slice(lot.rows[b], lot.rows[b + 1])
         here, left = np.zeros(rows.stop - rows.start), np.zeros(rows.stop - rows.start)
@@ -59,7 +59,7 @@ def _descend(lot, rounds, price, chosen, reduced, bound):
             share = turn + 1.0  # later rounds count for more
             weight += share
             for k in range(lot.groups[b], lot.groups[b + 1]):
-                total += _taken(lot, k, here, rows.start, left, chosen, picked, share)
+                total += _taken(lot, k, here, rows.start, left, chosen, worth, share)
             if total < best * (1.0 - 1e-12):
                 best, stuck = total, 0
                 price[rows] = here
@@ -77,26 +77,43 @@ def _descend(lot, rounds, price, chosen, reduced, bound):
 
 
 @njit(cache=True, error_model="numpy")
-def _taken(lot, k, price, start, left, chosen, picked, share):
+def _taken(lot, k, price, start, left, chosen, worth, share):
     """The group's best items at these prices are noted and taken out of what is left; what they gain."""
-    gain = 0.0
-    for _ in range(lot.most[k]):
-        best, which = 0.0, -1
-        for j in range(lot.first[k], lot.first[k + 1]):
-            if picked[j]:
-                continue
-            worth = lot.value[j]
-            for i in range(lot.indptr[j], lot.indptr[j + 1]):
-                worth -= lot.amount[i] * price[lot.row[i] - start]
-            if worth > best:
-                best, which = worth, j
-        if which < 0:
+    gain, first, last = 0.0, lot.first[k], lot.first[k + 1]
+    for j in range(first, last):
+        worth[j - first] = lot.value[j]
+        for i in range(lot.indptr[j], lot.indptr[j + 1]):
+            worth[j - first] -= lot.amount[i] * price[lot.row[i] - start]
+    for at in _best(worth[: last - first], lot.most[k]):
+        if worth[at] <= 0.0:
             break
-        gain += best
-        picked[which] = True
-        chosen[which] += share
-        for i in range(lot.indptr[which], lot.indptr[which + 1]):
+        gain += worth[at]
+        chosen[first + at] += share
+        for i in range(lot.indptr[first + at], lot.indptr[first + at + 1]):
             left[lot.row[i] - start] -= lot.amount[i]
-    for j in range(lot.first[k], lot.first[k + 1]):
-        picked[j] = False
     return gain
+
+
+@njit(cache=True, error_model="numpy")
+def _best(worth, count):
+    """The places of the highest ones, so many of them, best first and of equals the first."""
+    if count == 1:
+        return np.array([np.argmax(worth)])
+    return np.argsort(-worth, kind="mergesort")[:count]
+
+
+@njit(cache=True, error_model="numpy")
+def _gains(lot, reduced, gain):
+    """What the best routes of each group are worth at these prices, those that are no items as much as `rest`."""
+    for k in range(len(gain)):
+        here = reduced[lot.first[k] : lot.first[k + 1]]
+        best, least = _best(here, lot.most[k]), max(lot.rest[k], 0.0)
+        gain[k] = least * (lot.most[k] - len(best))
+        for at in best:
+            gain[k] += max(here[at], least)
+
+
+def _sums(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """(B,) sums of the values from each start to the next."""
+    whole = np.concatenate([[0.0], np.cumsum(values)])
+    return whole[starts[1:]] - whole[starts[:-1]]

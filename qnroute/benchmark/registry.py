@@ -108,6 +108,14 @@ BENCHMARKS = {
             runs=1,
         ),
         Benchmark(
+            "learned",
+            "learned and simple methods on one slot against the optimum, on families seen in training and others",
+            "qnroute.benchmark.learned:measure",
+            options=("case",),
+            runs=30,
+            listing="qnroute.benchmark.learned:listing",
+        ),
+        Benchmark(
             "paper-a",
             "paper A's experiment: links predicted from telemetry, routing on drifting and failing links, printed "
             "figures beside",

@@ -46,7 +46,7 @@ class Batch:
     shaped
         Rewards are value + promise after - promise before (Ng, Harada and Russell, ICML 1999): what a choice is behind
         the best one at the bid prices. Without discounting the best policies stay the same, as the promise is 0 at the
-        end: an episode's rewards add up to its value less the bound of the relaxation at these prices.
+        end: an episode's rewards add up to its value less the promise at its start, a bound at these prices.
     """
 
     def __init__(self, lot: Lot, plan: Plan, episodes: int, *, candidates: int = 8, shaped: bool = True):

@@ -219,9 +219,9 @@ def observe(lot, plan, state, e, seen, mask):
         mask[at] = True
         f, hops = seen[at], lot.facts[j, 2]
         f[0], f[1] = min(lot.value[j] / unit, _CLIP), lot.value[j] / best
-        f[2], f[3] = min(lot.value[j] / (unit * np.sqrt(hops)), _CLIP), hops / _HOPS
+        f[2], f[3] = min(lot.value[j] / (unit * np.sqrt(hops)), _CLIP), min(hops / _HOPS, _CLIP)
         f[4], f[5] = lot.facts[j, 0], lot.facts[j, 1]
-        f[6] = max(plan.reduced[j] / unit, -_CLIP)
+        f[6] = min(max(plan.reduced[j] / unit, -_CLIP), _CLIP)
         f[7] = min((lot.value[j] - plan.reduced[j]) / unit, _CLIP)
         f[8], f[9] = plan.chosen[j], max((plan.reduced[j] - top) / unit, -_CLIP)
         spare, pressing, harm = 1.0, 0.0, 0.0
