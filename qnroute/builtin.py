@@ -103,7 +103,7 @@ BUILT_IN = (
         "a trained policy chooses a route for request after request, by bid prices among other things",
         "qnroute.solvers.learned:ppo",
         (
-            _candidates(8),
+            _candidates(20),
             Option("samples", int, 1, "tries, all but the first drawn; the best counts", low=1, high=1_000_000),
             Option("weights", str, "", "file of a policy (qnroute train); the built-in one if empty"),
         ),

@@ -18,7 +18,7 @@ from qnroute.solvers.prices import prices_of
 _AT_ONCE = 16  # episodes between two looks at the clock
 
 
-def ppo(problem: Problem, settings: Settings, *, candidates: int = 8, samples: int = 1, weights: str = "") -> Answer:
+def ppo(problem: Problem, settings: Settings, *, candidates: int = 20, samples: int = 1, weights: str = "") -> Answer:
     """Request after request the route of the highest score; of more samples, whose others are drawn, the best."""
     policy = load_policy(weights or BUILT_IN)
     instance = instance_of(problem, enumerate_routes(problem, per_request=candidates, pool=POOL, settings=settings))
