@@ -1,0 +1,42 @@
+"""`qnroute bench learned`: shares of a proven optimum, the same problems for every method."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+import qnroute as qn
+from qnroute.benchmark import learned
+from qnroute.errors import ProblemError
+
+
+def test_rows_say_what_the_methods_reach():
+    rows = learned.measure(runs=2, case=["regular-16"])
+    assert [row.method for row in rows] == list(learned.METHODS) and all(row.problems == 2 and row.seen for row in rows)
+    problems = [learned.FAMILIES["regular-16"].problem(learned.SEED + run) for run in range(2)]
+    best = [qn.solve(problem, "exact").objective for problem in problems]
+    for row, (method, options) in zip(rows, learned.METHODS.values()):
+        shares = [
+            qn.solve(p, method, seed=run, **options).objective / b for run, (p, b) in enumerate(zip(problems, best))
+        ]
+        assert row.share == pytest.approx(sum(shares) / 2) and row.share <= 1.0 + 1e-9
+        assert row.bound is None or row.bound >= 1.0 - 1e-9
+    assert rows[0].above is None and rows[2].above == pytest.approx(rows[2].share - rows[0].share)
+
+
+def test_problems_are_never_those_of_the_training():
+    from qnroute.learning.routing.recipes import load_recipe
+
+    sizes = load_recipe().problems
+    assert sizes.seed + sizes.learned + sizes.held < learned.SEED
+
+
+def test_what_is_asked_is_checked_and_ctrl_c_ends_it():
+    assert len(learned.listing()) == len(learned.FAMILIES)
+    for case, words in ((["torus"], "--case: found 'torus'"), (["regular-16"] * 2, "given more than once")):
+        with pytest.raises(ProblemError, match=words):
+            learned.measure(runs=1, case=case)
+    stop = threading.Event()
+    stop.set()
+    assert learned.measure(runs=1, interrupted=stop) == []
