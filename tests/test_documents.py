@@ -212,3 +212,20 @@ def test_every_bundled_network_is_attributed():
     text = (ROOT / "qnroute" / "catalog" / "ATTRIBUTION.md").read_text()
     for name in catalog.names():
         assert catalog.describe(name).citation and name in text
+
+
+def test_the_commands_of_the_page_on_policies_run(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    from qnroute.cli import run
+    from qnroute.formats import save_problem
+    from qnroute.learning.routing.pool import usual_problem
+
+    save_problem(usual_problem(1), "problem.json")
+    page = (ROOT / "docs" / "policies.md").read_text().split("```")[1]
+    lines = [line.split("  ")[0].split()[1:] for line in page.strip().splitlines() if "bench" not in line]
+    for words in lines:
+        if words[0] == "train":
+            words = ["train", "ppo", "--smoke", "--out", "mine.safetensors"]
+        assert run(words) == 0
+    assert len(lines) == 4
