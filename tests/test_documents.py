@@ -215,7 +215,6 @@ def test_every_bundled_network_is_attributed():
 
 
 def test_the_commands_of_the_page_on_policies_run(tmp_path, monkeypatch):
-    pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
     from qnroute.cli import run
     from qnroute.formats import save_problem

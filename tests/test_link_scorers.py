@@ -169,7 +169,6 @@ def test_a_ridge_too_small_for_the_features_is_told(monkeypatch):
 
 @pytest.mark.parametrize("holdout", [0.0, 0.3])
 def test_training_that_diverges_is_told(holdout):
-    pytest.importorskip("torch")
     case = links(0, 200)
     with pytest.raises(ProblemError, match=r"learning_rate: found 1e\+30, with which the training diverges"):
         Mlp(learning_rate=1e30, holdout=holdout, epochs=3).fit(case.x, case.y)
@@ -177,7 +176,6 @@ def test_training_that_diverges_is_told(holdout):
 
 def test_rows_held_back_count_alike():
     """What tells when to stop is the mean over all of them, however many there are."""
-    pytest.importorskip("torch")
     from qnroute.learning.links import mlp
 
     seen, n = [], 30_000

@@ -168,7 +168,6 @@ def test_where_nobody_is_served_the_command_says_why_and_the_picture_has_no_scal
 
 
 def test_a_panel_of_nothing_says_so():
-    pytest.importorskip("matplotlib")
     trials = simulate(scenario(network="grid:rows=3,columns=3,p=1e-9"), ["reactive"], [1], bound=False, window=50)
     latency, throughput = (plot_series(trials, name) for name in ("latency", "throughput"))
     assert [text.get_text() for text in latency.texts] == ["nothing to tell"] and not latency.get_yticks().size

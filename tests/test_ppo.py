@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 
 import numpy as np
 import pytest
+import torch
 
+from qnroute.learning.routing import ppo
 from qnroute.learning.routing.advantages import among_group, generalized
-
-torch = pytest.importorskip("torch")
-
-from qnroute.learning.routing import ppo  # noqa: E402
-from qnroute.learning.routing.batch import Batch  # noqa: E402
-from qnroute.learning.routing.expert import Expert  # noqa: E402
-from qnroute.learning.routing.imitation import Course as Imitation  # noqa: E402
-from qnroute.learning.routing.imitation import imitated, share_of_bound, visited  # noqa: E402
-from qnroute.learning.routing.network import scores, tensors  # noqa: E402
-from qnroute.learning.routing.policy import IMPOSSIBLE, RoutePolicy, first_weights, shapes  # noqa: E402
-from qnroute.learning.routing.pool import Pool, usual_problem  # noqa: E402
-from qnroute.models.path_packing import PathPacking  # noqa: E402
-from qnroute.settings import Settings  # noqa: E402
-from qnroute.solvers.highs import solve_matrix  # noqa: E402
+from qnroute.learning.routing.batch import Batch
+from qnroute.learning.routing.expert import Expert
+from qnroute.learning.routing.imitation import Course as Imitation
+from qnroute.learning.routing.imitation import imitated, share_of_bound, visited
+from qnroute.learning.routing.network import scores, tensors
+from qnroute.learning.routing.policy import IMPOSSIBLE, RoutePolicy, first_weights, shapes
+from qnroute.learning.routing.pool import Pool, usual_problem
+from qnroute.models.path_packing import PathPacking
+from qnroute.settings import Settings
+from qnroute.solvers.highs import solve_matrix
 
 
-def torchrl(name):
-    """A part of TorchRL, whose import warns."""
+def torchrl(module):
+    """A module of TorchRL, whose import warns."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        module = pytest.importorskip("torchrl.objectives" if name != "gae" else "torchrl.objectives.value.functional")
-    return module
+        return importlib.import_module(f"torchrl.objectives{module}")
 
 
 # --- advantages ---
@@ -64,7 +62,7 @@ def test_generalized_advantages_are_those_of_plain_sums(discount, decay):
 
 
 def test_generalized_advantages_are_torchrls():
-    gae = torchrl("gae").generalized_advantage_estimate
+    gae = torchrl(".value.functional").generalized_advantage_estimate
     rewards, values, after, done = drawn(9)
     following = np.concatenate([values[1:], after[None]])
     turned = [torch.from_numpy(x.T[..., None]) for x in (values, following, rewards, done)]
@@ -103,7 +101,7 @@ def steps(seed, n=64, actions=5):
 
 
 def test_the_clipped_loss_and_its_gradient_are_torchrls():
-    module = torchrl("loss")
+    module = torchrl("")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from tensordict import TensorDict

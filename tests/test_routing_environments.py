@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import warnings
 
+import gymnasium
 import numpy as np
 import pytest
+from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode
 
-gymnasium = pytest.importorskip("gymnasium")
-
-from gymnasium.utils.env_checker import check_env  # noqa: E402
-from gymnasium.vector import AutoresetMode  # noqa: E402
-
-import qnroute as qn  # noqa: E402
-from qnroute import generate  # noqa: E402
-from qnroute.allocation import check, value  # noqa: E402
-from qnroute.errors import ProblemError  # noqa: E402
-from qnroute.gym import ALLOCATION  # noqa: E402
-from qnroute.learning.routing.environments import AllocationEnv, AllocationVectorEnv  # noqa: E402
-from qnroute.learning.routing.pool import Pool, usual_problem  # noqa: E402
+import qnroute as qn
+from qnroute import generate
+from qnroute.allocation import check, value
+from qnroute.errors import ProblemError
+from qnroute.gym import ALLOCATION
+from qnroute.learning.routing.environments import AllocationEnv, AllocationVectorEnv
+from qnroute.learning.routing.pool import Pool, usual_problem
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +36,8 @@ def test_gymnasium_finds_nothing_wrong():
 
 
 def test_stable_baselines_finds_nothing_wrong(pool):
-    checker = pytest.importorskip("stable_baselines3.common.env_checker")
+    from stable_baselines3.common import env_checker as checker
+
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Your observation  has an unconventional shape")
         checker.check_env(AllocationEnv(pool))
@@ -161,7 +160,8 @@ def test_what_does_not_fit_is_refused(pool):
 
 
 def test_maskable_ppo_runs_on_the_batch(pool):
-    contrib = pytest.importorskip("sb3_contrib")
+    import sb3_contrib as contrib
+
     from qnroute.learning.routing.stable_baselines import StableBaselinesEnv
 
     env = StableBaselinesEnv(AllocationVectorEnv(8, pool), seed=1)

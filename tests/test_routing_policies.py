@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 from hostile import refused, untouched
+from safetensors.numpy import load_file
 
 import qnroute as qn
 from qnroute import generate
@@ -42,7 +43,7 @@ def test_a_file_comes_back_to_the_last_bit_and_is_safetensors(policy, tmp_path):
     }
     save_policy(tmp_path / "q.safetensors", back)
     assert (tmp_path / "p.safetensors").read_bytes() == (tmp_path / "q.safetensors").read_bytes()
-    theirs = pytest.importorskip("safetensors.numpy").load_file(tmp_path / "p.safetensors")
+    theirs = load_file(tmp_path / "p.safetensors")
     assert all(np.array_equal(theirs[name], policy.weights[name]) for name in shapes()) and len(theirs) == len(shapes())
 
 
@@ -153,7 +154,6 @@ def test_same_seed_same_problem_and_all_topologies_are_drawn():
 
 
 def test_the_same_recipe_gives_the_same_weights():
-    pytest.importorskip("torch")
     told = []
     one, other = (trained(SMOKE, doing=told.append) for _ in range(2))
     assert all(np.array_equal(one.weights[name], other.weights[name]) for name in shapes())
@@ -164,7 +164,6 @@ def test_the_same_recipe_gives_the_same_weights():
 
 
 def test_training_by_command(tmp_path, capsys):
-    pytest.importorskip("torch")
     out = tmp_path / "p.safetensors"
     assert run(["train", "ppo", "--smoke", "--out", str(out)]) == 0
     said = capsys.readouterr().out
@@ -180,7 +179,6 @@ def test_training_by_command(tmp_path, capsys):
 
 
 def test_ctrl_c_keeps_the_best_so_far(tmp_path):
-    pytest.importorskip("torch")
     out = tmp_path / "p.safetensors"
     (tmp_path / "r.toml").write_text(
         "[problems]\nlearned = 10\nheld = 4\n[imitation]\nrounds = 1\nepochs = 1\n[ppo]\nupdates = 100000\n"

@@ -29,7 +29,6 @@ WAIT = 0  # the action; the candidate at place i is action i + 1
 
 _HOPS = 10.0  # a unit
 _CLIP = 4.0  # of the features without bounds
-_SLACK = 1e-9
 
 
 class Plan(NamedTuple):
