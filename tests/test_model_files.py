@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hostile import untouched
 from link_tables import wandering
+from tensor_files import parts, whole
 
 from qnroute.errors import ProblemError, SolverError
 from qnroute.learning import links
@@ -114,16 +115,6 @@ def test_without_safetensors_the_cure_is_told(tmp_path, monkeypatch):
 
 
 # --- what is refused ---
-
-
-def parts(content):
-    size = int.from_bytes(content[:8], "little")
-    return json.loads(content[8 : 8 + size]), content[8 + size :]
-
-
-def whole(header, data):
-    text = header if isinstance(header, bytes) else json.dumps(header).encode()
-    return len(text).to_bytes(8, "little") + text + data
 
 
 @pytest.fixture(scope="module")

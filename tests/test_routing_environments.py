@@ -146,6 +146,7 @@ def test_what_does_not_fit_is_refused(pool):
     for given, words in (
         ([nothing.replace(objective={"kind": "log-success", "serve_reward": 1.0})], "no request with a route"),
         ([3], r"problems\[0\]: found 3, expected a Problem"),
+        ([], "no request with a route"),
     ):
         with pytest.raises(ProblemError, match=words):
             AllocationEnv(given)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hostile import refused, untouched
 from safetensors.numpy import load_file
+from tensor_files import parts, whole
 
 import qnroute as qn
 from qnroute import generate
@@ -45,16 +46,6 @@ def test_a_file_comes_back_to_the_last_bit_and_is_safetensors(policy, tmp_path):
     assert (tmp_path / "p.safetensors").read_bytes() == (tmp_path / "q.safetensors").read_bytes()
     theirs = load_file(tmp_path / "p.safetensors")
     assert all(np.array_equal(theirs[name], policy.weights[name]) for name in shapes()) and len(theirs) == len(shapes())
-
-
-def parts(content):
-    size = int.from_bytes(content[:8], "little")
-    return json.loads(content[8 : 8 + size]), content[8 + size :]
-
-
-def whole(header, data):
-    text = header if isinstance(header, bytes) else json.dumps(header).encode()
-    return len(text).to_bytes(8, "little") + text + data
 
 
 def changed(**document):

@@ -28,7 +28,8 @@ class _Game:
     def __init__(self, problems: Source | Pool | None, episodes: int, candidates: int, shaped: bool, rest: dict):
         if isinstance(problems, Pool) and rest:
             raise ProblemError(f"{', '.join(rest)}: the pool given says that already")
-        self.pool = problems if isinstance(problems, Pool) else Pool.of(problems or usual_problem, **rest)
+        given = usual_problem if problems is None else problems
+        self.pool = given if isinstance(given, Pool) else Pool.of(given, **rest)
         if isinstance(candidates, bool) or not isinstance(candidates, int) or candidates < 1:
             raise ProblemError(f"candidates: found {candidates!r:.60}, expected a whole number from 1")
         self.batch = Batch(self.pool.lot, self.pool.plan, episodes, candidates=candidates, shaped=bool(shaped))
