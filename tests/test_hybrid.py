@@ -21,7 +21,8 @@ from qnroute.simulation.knowledge import Calibrated, Failures, Informed, Learned
 from qnroute.simulation.physics import Physics
 from qnroute.simulation.policies import policy
 from qnroute.simulation.policy import play
-from qnroute.simulation.proposals import Belief, Candidates, densest_first, propose, room_of
+from qnroute.simulation.proposals import Candidates, densest_first, propose, room_of
+from qnroute.simulation.prospects import Belief
 from qnroute.simulation.replay import log_document, replay
 from qnroute.simulation.scenario import Case
 from qnroute.simulation.search import offer, workspace_of
@@ -67,7 +68,7 @@ def worth(simulator, candidates, *, horizon=1000, variance=0.0, stored=()):
         s.birth[link], s.scale[link], s.last[link] = s.slot[0] - age, 1.0, 10**6
     offer(w, s, 0, work)
     belief = Belief(w.chance[0].copy(), np.full(len(w.tail), variance), horizon)
-    columns = propose(w, s, np.array([0]), np.array([0]), candidates, belief, work)
+    columns = propose(w, s, 0, np.array([0]), np.array([0]), candidates, belief, work)
     return (float(columns.worth[0]), bool(columns.ready[0])) if len(columns.worth) else (0.0, False)
 
 
@@ -166,7 +167,7 @@ def weighed(seed):
     candidates, pair = loop._routes.of(w.source[asked], w.target[asked])
     offer(w, s, 0, inner._work)
     belief = Belief(np.full(len(w.tail), 0.5), np.zeros(len(w.tail)), 100)
-    columns = propose(w, s, asked, pair, candidates, belief, inner._work)
+    columns = propose(w, s, 0, asked, pair, candidates, belief, inner._work)
     return w, s, columns, len(asked)
 
 

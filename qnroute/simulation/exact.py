@@ -76,7 +76,7 @@ def _simply(w, s, run, work):
             used[filled], births[filled] = channel, s.birth[channel]
             s.birth[channel] = -1
             filled += 1
-        taken(w, s, work.route, length, work)
+        taken(w, s, run, work.route, length, work)
         served[count] = k
         count += 1
         indptr[count] = filled

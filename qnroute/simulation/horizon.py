@@ -50,14 +50,13 @@ class Tuning(NamedTuple):
 @njit(cache=True, error_model="numpy")
 def advance_by_prices(w, s, until, demands, tuning, prices, offers, labels, log, room):
     """Let all runs go on up to slot `until`, or to where the log has less than `room` rows left."""
-    while s.slot[0] < until:
-        if len(log.rows) and len(log.rows) - log.length[0] < room:
-            return
-        for run in range(len(w.seeds)):
+    for run in range(len(w.seeds)):
+        while s.slot[run] < until:
+            if len(log.rows) and len(log.rows) - log.length[0] < room:
+                return
             begin(w, s, run, log)
             look_ahead(w, s, run, demands, tuning, prices, offers, labels, log)
             finish(w, s, run, log)
-        s.slot[0] += 1
 
 
 @njit(cache=True, error_model="numpy")
@@ -66,7 +65,7 @@ def look_ahead(w, s, run, demands, tuning, prices, offers, labels, log):
     order = s.queue[w.requests[run] : w.requests[run] + s.queued[run]].copy()
     in_order(w, s, run, order)
     price_links(w, s, run, order, demands, tuning, prices)
-    slot = s.slot[0]
+    slot = s.slot[run]
     for channel in range(w.channels[run], w.channels[run + 1]):
         offers.quality[channel] = 0.0
         if s.birth[channel] >= 0:
@@ -129,14 +128,14 @@ def price_links(w, s, run, queue, demands, tuning, prices):
     """Prices of pairs by link and age, from requests that wait and requests that are forecast."""
     start, end, ages = w.links[run], w.links[run + 1], prices.shape[1]
     use, gain = np.zeros((end - start, ages)), np.zeros((end - start, ages))
-    slot, horizon = min(s.slot[0], len(demands.rate) - 1), demands.ahead.shape[2]
+    slot, horizon = min(s.slot[run], len(demands.rate) - 1), demands.ahead.shape[2]
     for j in range(demands.first[run], demands.first[run + 1]):
         _add(use, gain, demands, j, 0, start, demands.rate[slot, j] * tuning.waiting)
     for k in queue:
         j = pair_number(w, run, demands, w.source[k], w.target[k])
         if j >= 0:
             level = min(np.searchsorted(demands.floors[run], w.need[k]), demands.floors.shape[1] - 1)
-            left = min((w.deadline[k] - s.slot[0]) / horizon, 1.0)
+            left = min((w.deadline[k] - s.slot[run]) / horizon, 1.0)
             _add(use, gain, demands, j, 1 + level, start, tuning.urgency * left)
     after, now = np.empty(ages + 1), np.empty(ages + 1)
     for e in range(start, end):
@@ -200,7 +199,7 @@ def _worth_holding(w, s, run, demands, tuning, prices, offers, route):
 
     Looks at all routes of at most `longest` links; gives the length (0: none is worth its place).
     """
-    longest, slot = tuning.longest, s.slot[0]
+    longest, slot = tuning.longest, s.slot[run]
     node, edge = np.empty(longest + 1, dtype=np.int64), np.empty(longest + 1, dtype=np.int64)
     quality, paid = np.ones(longest + 1), np.zeros(longest + 1)
     taken = np.empty(longest + 1, dtype=np.int64)
@@ -224,7 +223,7 @@ def _worth_holding(w, s, run, demands, tuning, prices, offers, route):
             if source < there:
                 worth = -tuning.place - price
                 if worth + tuning.trust > best:  # a chance is at most 1
-                    worth += tuning.trust * _forecast_use(w, s, run, demands, source, there, now)
+                    worth += tuning.trust * forecast_use(w, s, run, demands, source, there, now)
                 if worth > best:
                     best, found = worth, depth + 1
                     for i in range(depth + 1):
@@ -253,7 +252,7 @@ def _among(node, depth, there):
 
 
 @njit(cache=True, error_model="numpy")
-def _forecast_use(w, s, run, demands, low, high, quality):
+def forecast_use(w, s, run, demands, low, high, quality):
     """The chance that a held pair of that quality serves a forecast request before it is too old."""
     j = pair_number(w, run, demands, low, high)
     if j < 0:
@@ -261,7 +260,7 @@ def _forecast_use(w, s, run, demands, low, high, quality):
     for place in range(run * w.held, run * w.held + s.holding[run]):
         if s.low[place] == low and s.high[place] == high:
             return 0.0
-    ahead, chance, left = demands.ahead[min(s.slot[0], len(demands.ahead) - 1), j], 0.0, 1.0
+    ahead, chance, left = demands.ahead[min(s.slot[run], len(demands.ahead) - 1), j], 0.0, 1.0
     for step in range(min(len(ahead), w.law.lifetime)):
         then = quality * w.law.decays[step + 1]
         if then < w.law.least:

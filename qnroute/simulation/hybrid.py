@@ -17,7 +17,8 @@ import numpy as np
 from qnroute.simulation.events import with_room
 from qnroute.simulation.knowledge import Knowledge, Outlook
 from qnroute.simulation.plans import freshly_stored, routes_between
-from qnroute.simulation.proposals import Belief, Candidates, Columns, Room, at_once, carry_out, weighed
+from qnroute.simulation.proposals import Candidates, Columns, Room, at_once, carry_out, weighed
+from qnroute.simulation.prospects import Belief
 from qnroute.simulation.rules import no_plan
 from qnroute.simulation.scenario import Case
 from qnroute.simulation.search import workspace_of

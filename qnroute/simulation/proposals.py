@@ -1,26 +1,23 @@
 """What `hybrid` weighs in a slot, compiled: candidate routes of the requests that wait, what each is worth by what is
 believed of its links, which of them fit together, and what follows for the channels.
 
-A route is worth the request's weight times the chance that it serves it in time. Links that hold a pair are there
-already; the others must make one while the pairs at hand are still young enough together for the floor. If they do not
-in that time, it begins again with fresh pairs for the rest of the slots.
+A route is worth the request's weight times the chance that it serves it in time (`prospects`).
 """
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
 from qnroute.simulation.lean import lean
+from qnroute.simulation.prospects import chance_of
 from qnroute.simulation.rules import REACTIVE, serve_in_order
 from qnroute.simulation.search import offer, taken
 from qnroute.simulation.slot import use_route
 
 _LEAST = 1e-6  # chance below which a route is not proposed
-_SLACK = 1e-9  # in sums of noise
 _LEAST_SHARE = 1e-3  # of a qubit that a channel that tries is likely to need
 
 
@@ -30,14 +27,6 @@ class Candidates(NamedTuple):
     first: np.ndarray  # (P + 1,) int64
     indptr: np.ndarray  # (routes + 1,) int64
     links: np.ndarray  # int64
-
-
-class Belief(NamedTuple):
-    """What is believed of links now; of fidelities ``State.believed`` has the mean."""
-
-    chance: np.ndarray  # (L,) that a channel that tries makes a pair
-    variance: np.ndarray  # (L,) of -ln quality of a fresh pair
-    horizon: int  # slots within which a route shall serve
 
 
 class Columns(NamedTuple):
@@ -63,15 +52,15 @@ def weighed(w, s, run, asked, pair, candidates, belief, work):
     """The columns of this slot, those that are chosen greedily, whether nothing is better, and the room there was."""
     offer(w, s, run, work)
     for e in range(w.links[run], w.links[run + 1]):
-        if work.offer[e] > 0.0 and free_next(w, s, work.youngest[e]):
+        if work.offer[e] > 0.0 and free_next(w, s, run, work.youngest[e]):
             work.offer[e] = 0.0
-    columns = propose(w, s, asked, pair, candidates, belief, work)
+    columns = propose(w, s, run, asked, pair, candidates, belief, work)
     chosen, proven = densest_first(w, columns, room_of(w, s, run), len(asked))
     return columns, chosen, proven, room_of(w, s, run)
 
 
 @njit(cache=True, error_model="numpy")
-def propose(w, s, asked, pair, candidates, belief, work):
+def propose(w, s, run, asked, pair, candidates, belief, work):
     """Columns for the requests asked for, ``pair[i]`` the nodes of ``asked[i]``; `work` has the offers of this slot."""
     routes = steps = 0
     for j in pair:
@@ -88,7 +77,10 @@ def propose(w, s, asked, pair, candidates, belief, work):
             for at in range(length):
                 e = candidates.links[begin + at if w.source[k] < w.target[k] else end - 1 - at]
                 links[filled + at], stored[filled + at] = e, work.offer[e] > 0.0
-            chance, now = _chance(w, s, k, links[filled : filled + length], belief, work)
+            left = min(w.deadline[k] - s.slot[run], belief.horizon)
+            chance, now = chance_of(
+                w, s, run, w.source[k], w.need[k], left, links[filled : filled + length], belief, work
+            )
             if chance <= _LEAST:
                 continue
             request[made], worth[made], ready[made] = i, w.weight[k] * chance, now
@@ -96,68 +88,6 @@ def propose(w, s, asked, pair, candidates, belief, work):
             made += 1
             indptr[made] = filled
     return Columns(request[:made], worth[:made], ready[:made], indptr[: made + 1], links[:filled], stored[:filled])
-
-
-@njit(cache=True, error_model="numpy")
-def _chance(w, s, request, links, belief, work):
-    """The chance that a route serves a request by its deadline, and whether it can at once."""
-    slot, length, law = s.slot[0], len(links), w.law
-    need = w.need[request]
-    budget = -math.log(need) + _SLACK if need > 0.0 else np.inf
-    held = fresh = variance = fade = 0.0
-    missing, room = 0, law.lifetime
-    node, swaps = w.source[request], 1.0
-    for at in range(length):
-        e = links[at]
-        noise = -math.log(max(s.believed[e] + law.shift, 1e-12))
-        fresh, variance = fresh + noise, variance + belief.variance[e]
-        fade += -math.log(max(s.believed[e] * law.decays[1] + law.shift, 1e-12)) - noise
-        if work.offer[e] > 0.0:
-            held -= math.log(work.offer[e])
-            room = min(room, law.lifetime - (slot - s.birth[work.youngest[e]]))
-        else:
-            held, missing = held + noise, missing + 1
-        node = w.tail[e] + w.head[e] - node
-        if at < length - 1:
-            swaps *= w.swap[node]
-    if missing == 0 and held <= budget:
-        return swaps * _kept(budget - held, variance), True
-    left = min(w.deadline[request] - slot, belief.horizon)
-    if left <= 0:
-        return 0.0, False
-    spare, sure = (budget - held) / fade if fade > 0.0 else np.inf, _kept(budget - fresh, variance)
-    soon, wait = 0.0, 0.0
-    if missing > 0 and spare > 0.0 and room > 0:
-        wait = min(left, room, spare)
-        soon = _made(links, work.offer, belief.chance, max(wait, 1.0), False) * _kept(
-            budget - held - 0.5 * fade * min(wait, spare), variance
-        )
-    spare = (budget - fresh) / fade if fade > 0.0 else np.inf
-    span = 1.0 + max(min(spare, law.lifetime), 0.0)
-    again = _made(links, work.offer, belief.chance, span, True)
-    tries = max(left - wait, 0.0) / span
-    later = -math.expm1(tries * math.log1p(-min(again, 1.0 - 1e-12))) * sure
-    return swaps * (soon + (1.0 - soon) * later), False
-
-
-@lean
-def _made(links, offer, chance, slots, everywhere):
-    """The chance that all links (or those that hold nothing) make a pair within so many slots."""
-    product = 1.0
-    for e in links:
-        if everywhere or offer[e] <= 0.0:
-            product *= -math.expm1(slots * math.log1p(-min(chance[e], 1.0 - 1e-12)))
-    return product
-
-
-@lean
-def _kept(margin, variance):
-    """The chance that noise with this variance stays within a margin."""
-    if margin == np.inf:
-        return 1.0
-    if variance <= 0.0:
-        return 1.0 if margin >= 0.0 else 0.0
-    return 0.5 * math.erfc(-margin / math.sqrt(2.0 * variance))
 
 
 # --- what fits together ---
@@ -178,7 +108,7 @@ def room_of(w, s, run):
     qubits = w.memory - s.qubits
     for channel in range(w.channels[run], w.channels[run + 1]):
         e = w.link[channel]
-        if not free_next(w, s, channel):
+        if not free_next(w, s, run, channel):
             stored[e] += 1
             continue
         free[e] += 1
@@ -189,9 +119,9 @@ def room_of(w, s, run):
 
 
 @lean
-def free_next(w, s, channel):
+def free_next(w, s, run, channel):
     """Whether a channel will be free in the next slot if its pair is not used: it has none, or one at its end."""
-    return s.birth[channel] < 0 or s.slot[0] + 1 - s.birth[channel] > w.law.lifetime
+    return s.birth[channel] < 0 or s.slot[run] + 1 - s.birth[channel] > w.law.lifetime
 
 
 @njit(cache=True, error_model="numpy")
@@ -275,7 +205,7 @@ def carry_out(w, s, run, asked, columns, chosen, idle, reserve, belief, work, ac
             work.route[i] = work.youngest[e]
         if quality >= w.need[k]:
             use_route(w, s, run, k, work.route, length, log)
-            taken(w, s, work.route, length, work)
+            taken(w, s, run, work.route, length, work)
     active[w.channels[run] : w.channels[run + 1]] = False
     qubits = room_of(w, s, run).qubits.astype(np.float64)
     for j in chosen:
@@ -283,20 +213,20 @@ def carry_out(w, s, run, asked, columns, chosen, idle, reserve, belief, work, ac
             continue
         for at in range(columns.indptr[j], columns.indptr[j + 1]):
             if not columns.stored[at]:
-                _switch_on(w, s, columns.links[at], qubits, 1.0, 1.0, active)
+                _switch_on(w, s, run, columns.links[at], qubits, 1.0, 1.0, active)
     for e in idle:
         share = max(belief.chance[e], _LEAST_SHARE)
-        while _switch_on(w, s, e, qubits, share, reserve + share, active):
+        while _switch_on(w, s, run, e, qubits, share, reserve + share, active):
             pass
 
 
 @lean
-def _switch_on(w, s, link, qubits, share, least, active):
+def _switch_on(w, s, run, link, qubits, share, least, active):
     """Let one more free channel of a link try, where its nodes have qubits to spare."""
     if qubits[w.tail[link]] < least or qubits[w.head[link]] < least:
         return False
     for channel in range(w.first[link], w.first[link + 1]):
-        if free_next(w, s, channel) and not active[channel]:
+        if free_next(w, s, run, channel) and not active[channel]:
             active[channel] = True
             qubits[w.tail[link]] -= share
             qubits[w.head[link]] -= share

@@ -52,14 +52,13 @@ def no_chances(runs: int) -> Chances:
 @njit(cache=True, error_model="numpy")
 def advance(w, s, until, rule, plan, chances, work, log, room):
     """Let all runs go on by a rule up to slot `until`, or to where the log has less than `room` rows left."""
-    while s.slot[0] < until:
-        if len(log.rows) and len(log.rows) - log.length[0] < room:
-            return
-        for run in range(len(w.seeds)):
+    for run in range(len(w.seeds)):
+        while s.slot[run] < until:
+            if len(log.rows) and len(log.rows) - log.length[0] < room:
+                return
             begin(w, s, run, log)
             decide(w, s, run, rule, plan, chances, work, log)
             finish(w, s, run, log)
-        s.slot[0] += 1
 
 
 @njit(cache=True, error_model="numpy")
@@ -94,7 +93,7 @@ def serve_in_order(w, s, run, rule, plan, work, log):
             length, _ = fewest_links(w, w.source[k], w.target[k], w.need[k], work)
         if length:
             use_route(w, s, run, k, work.route, length, log)
-            taken(w, s, work.route, length, work)
+            taken(w, s, run, work.route, length, work)
 
 
 @lean
@@ -117,7 +116,7 @@ def held_for(w, s, run, request):
     found, least = -1, np.inf
     for place in range(run * w.held, run * w.held + s.holding[run]):
         if s.low[place] == low and s.high[place] == high:
-            quality = s.quality[place] * w.law.decays[s.slot[0] - s.made[place]]
+            quality = s.quality[place] * w.law.decays[s.slot[run] - s.made[place]]
             if w.need[request] <= quality < least:
                 found, least = place, quality
     return found
@@ -157,7 +156,7 @@ def _shortest_first(w, s, run, work, log):
         now, length = _worth(w, order[first], work)
         if now == worth[first]:
             use_route(w, s, run, order[first], work.route, length, log)
-            taken(w, s, work.route, length, work)
+            taken(w, s, run, work.route, length, work)
             now = 0.0
         worth[first] = now  # less than it was where others have taken its pairs
 
@@ -178,7 +177,7 @@ def _preposition(w, s, run, chances, work, log):
     if s.holding[run] >= w.held:
         return
     start, end = chances.first[run], chances.first[run + 1]
-    chance = chances.chance[min(s.slot[0], len(chances.chance) - 1)]
+    chance = chances.chance[min(s.slot[run], len(chances.chance) - 1)]
     least = max(w.law.least, chances.least)
     score, lengths = np.zeros(end - start), np.zeros(end - start, dtype=np.int64)
     routes = np.empty((end - start, 0), dtype=np.int64)
@@ -207,7 +206,7 @@ def _preposition(w, s, run, chances, work, log):
             there = there and s.birth[route[i]] >= 0
         if there:
             use_route(w, s, run, -1, route, length, log)
-            taken(w, s, route, length, work)
+            taken(w, s, run, route, length, work)
             new += 1
 
 

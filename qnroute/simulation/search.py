@@ -77,19 +77,19 @@ def offer(w, s, run, work):
     for e in range(w.links[run], w.links[run + 1]):
         channel = youngest(w, s, e)
         work.youngest[e] = channel
-        work.offer[e] = pair_quality(w, s, channel, s.slot[0]) if channel >= 0 else 0.0
+        work.offer[e] = pair_quality(w, s, channel, s.slot[run]) if channel >= 0 else 0.0
         most = max(most, work.offer[e])
     work.most[0] = most * _ROUNDED
 
 
 @lean
-def taken(w, s, route, length, work):
+def taken(w, s, run, route, length, work):
     """Note what the links of a route have left, now that it was used."""
     for i in range(length):
         e = w.link[route[i]]
         channel = youngest(w, s, e)
         work.youngest[e] = channel
-        work.offer[e] = pair_quality(w, s, channel, s.slot[0]) if channel >= 0 else 0.0
+        work.offer[e] = pair_quality(w, s, channel, s.slot[run]) if channel >= 0 else 0.0
 
 
 @lean

@@ -60,7 +60,7 @@ class Simulator:
     @property
     def slot(self) -> int:
         """The slot that is about to begin or, between `begin` and `finish`, the present one."""
-        return int(self.state.slot[0])
+        return int(self.state.slot.min())
 
     @property
     def begun(self) -> int:
@@ -262,7 +262,6 @@ def _begin(w, s, log):
 def _finish(w, s, log):
     for run in range(len(w.seeds)):
         engine.finish(w, s, run, log)
-    s.slot[0] += 1
 
 
 @njit(cache=True, error_model="numpy")

@@ -32,7 +32,7 @@ FAULTS = (
 @lean
 def begin(w, s, run, log):
     """Steps 1 to 3: expiry, generation, arrivals."""
-    slot = s.slot[0]
+    slot = s.slot[run]
     _expire(w, s, run, slot, log)
     if w.limited[run]:
         _generate_limited(w, s, run, slot, log)
@@ -143,7 +143,7 @@ def _generate_limited(w, s, run, slot, log):
 @lean
 def finish(w, s, run, log):
     """Step 5: what was served or has passed its deadline leaves the queue."""
-    slot, start, kept = s.slot[0], w.requests[run], 0
+    slot, start, kept = s.slot[run], w.requests[run], 0
     for place in range(start, start + s.queued[run]):
         k = s.queue[place]
         if s.served[k] >= 0:
@@ -154,6 +154,7 @@ def finish(w, s, run, log):
         s.queue[start + kept] = k
         kept += 1
     s.queued[run] = kept
+    s.slot[run] = slot + 1
 
 
 # --- fidelity ---
@@ -172,9 +173,9 @@ def end_fidelity(w, quality):
 
 
 @lean
-def route_quality(w, s, route, length):
+def route_quality(w, s, run, route, length):
     """The product over the pairs of a route, from its first, of what they are believed to have."""
-    quality, slot = 1.0, s.slot[0]
+    quality, slot = 1.0, s.slot[run]
     for i in range(length):
         quality *= pair_quality(w, s, route[i], slot)
     return quality
@@ -189,7 +190,7 @@ def use_route(w, s, run, request, route, length, log):
 
     It does if all swaps succeed and what comes of them truly has the quality needed.
     """
-    slot, base, quality = s.slot[0], w.links[run], 1.0
+    slot, base, quality = s.slot[run], w.links[run], 1.0
     here, failed, node = key(w.seeds[run], SWAP, slot), -1, -1
     low, high = ends(w, route, length)
     node = low if request < 0 else w.source[request]
@@ -238,7 +239,7 @@ def use_route(w, s, run, request, route, length, log):
 @lean
 def use_held(w, s, run, request, place, log):
     """Serve a request by the held pair in a place."""
-    slot = s.slot[0]
+    slot = s.slot[run]
     fidelity = end_fidelity(w, s.quality[place] * w.law.decays[slot - s.made[place]])
     s.served[request], s.fidelity[request], s.hops[request] = slot, fidelity, s.spent[place]
     s.by_held[request] = True
@@ -287,7 +288,7 @@ def is_waiting(w, s, run, request):
     """Whether a request is in the queue and not served yet."""
     if request < w.requests[run] or request >= w.requests[run + 1] or s.served[request] >= 0:
         return False
-    return w.arrival[request] <= s.slot[0] <= w.deadline[request]
+    return w.arrival[request] <= s.slot[run] <= w.deadline[request]
 
 
 @njit(cache=True, error_model="numpy")
@@ -319,7 +320,7 @@ def route_fault(w, s, run, request, route, length):
     if node != goal:
         return NO_ROUTE
     least = w.need[request] if request >= 0 else w.law.least
-    return FITS if route_quality(w, s, route, length) >= least else BELOW_FLOOR
+    return FITS if route_quality(w, s, run, route, length) >= least else BELOW_FLOOR
 
 
 @lean
@@ -332,5 +333,5 @@ def held_fault(w, s, run, request, place):
     low, high = min(w.source[request], w.target[request]), max(w.source[request], w.target[request])
     if s.low[place] != low or s.high[place] != high:
         return NO_HELD
-    quality = s.quality[place] * w.law.decays[s.slot[0] - s.made[place]]
+    quality = s.quality[place] * w.law.decays[s.slot[run] - s.made[place]]
     return FITS if quality >= w.need[request] else BELOW_FLOOR

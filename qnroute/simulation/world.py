@@ -69,7 +69,7 @@ class State(NamedTuple):
     `scale` and `last` are true of the pair that a channel holds; policies judge it by what is `believed` of its link.
     """
 
-    slot: np.ndarray  # (1,) int64
+    slot: np.ndarray  # (R,) int64: runs may be at different ones
     birth: np.ndarray  # (C,) int64, -1 of a free channel
     scale: np.ndarray  # (C,) float64, of its pair: the part of the quality that decays, when made
     last: np.ndarray  # (C,) int64, the age up to which its pair is kept
@@ -157,7 +157,7 @@ def state_of(world: World) -> State:
     runs, requests, places = len(world.seeds), len(world.source), len(world.seeds) * world.held
     whole = lambda size, value=0: np.full(size, value, dtype=np.int64)  # noqa: E731
     return State(
-        slot=whole(1),
+        slot=whole(runs),
         birth=whole(len(world.link), -1),
         scale=np.zeros(len(world.link)),
         last=whole(len(world.link), -1),
