@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit
 
 from qnroute.simulation.frontier import cheapest
+from qnroute.simulation.holding import pair_number, worth_holding
 from qnroute.simulation.rules import held_for, in_order
 from qnroute.simulation.slot import begin, finish, pair_quality, use_held, use_route
 
@@ -77,13 +78,13 @@ def look_ahead(w, s, run, demands, tuning, prices, offers, labels, log):
         if place >= 0:
             use_held(w, s, run, k, place, log)
     labels = _serve(w, s, run, order, offers, labels, log)
+    route, length, worth = np.empty((1, tuning.longest), dtype=np.int64), np.empty(1, dtype=np.int64), np.zeros(1)
     while s.holding[run] < w.held:
-        length = _worth_holding(w, s, run, demands, tuning, prices, offers, labels.route)
-        if length == 0:
+        if not worth_holding(w, s, run, demands, tuning, prices, offers.quality, 0.0, route, length, worth):
             return
-        use_route(w, s, run, -1, labels.route, length, log)
-        for i in range(length):
-            offers.quality[labels.route[i]] = 0.0
+        use_route(w, s, run, -1, route[0], length[0], log)
+        for i in range(length[0]):
+            offers.quality[route[0, i]] = 0.0
 
 
 @njit(cache=True, error_model="numpy")
@@ -155,15 +156,6 @@ def _add(use, gain, demands, pair, level, start, weight):
 
 
 @njit(cache=True, error_model="numpy")
-def pair_number(w, run, demands, u, v):
-    """The number of the pair of two nodes among those that are known to ask; -1 if they are not."""
-    key = min(u, v) * len(w.memory) + max(u, v)
-    low, high = demands.first[run], demands.first[run + 1]
-    at = low + np.searchsorted(demands.key[low:high], key)
-    return at if at < high and demands.key[at] == key else -1
-
-
-@njit(cache=True, error_model="numpy")
 def _go_back(p, use, gain, horizon, place, after, now, price):
     """Backward recursion of one link: `price` of a pair of each age, at the end of the present slot.
 
@@ -188,85 +180,3 @@ def _go_back(p, use, gain, horizon, place, after, now, price):
     after[ages] = again
     for age in range(ages):
         price[age] = after[age + 1] - again
-
-
-# --- pairs to hold ---
-
-
-@njit(cache=True, error_model="numpy")
-def _worth_holding(w, s, run, demands, tuning, prices, offers, route):
-    """The route whose pairs are worth more held than stored: what it frees, and what its ends may ask for.
-
-    Looks at all routes of at most `longest` links; gives the length (0: none is worth its place).
-    """
-    longest, slot = tuning.longest, s.slot[run]
-    node, edge = np.empty(longest + 1, dtype=np.int64), np.empty(longest + 1, dtype=np.int64)
-    quality, paid = np.ones(longest + 1), np.zeros(longest + 1)
-    taken = np.empty(longest + 1, dtype=np.int64)
-    best, found = 0.0, 0
-    for source in range(w.nodes[run], w.nodes[run + 1]):
-        depth, node[0], edge[0] = 0, source, w.indptr[source]
-        while depth >= 0:
-            if depth == longest or edge[depth] == w.indptr[node[depth] + 1]:
-                depth -= 1
-                continue
-            e, there = w.via[edge[depth]], w.neighbour[edge[depth]]
-            edge[depth] += 1
-            channel = _stalest(w, s, e, offers)
-            if channel < 0 or _among(node, depth, there):
-                continue
-            now = quality[depth] * offers.quality[channel]
-            if now < w.law.least:
-                continue
-            price = paid[depth] + prices[e, min(slot - s.birth[channel], prices.shape[1] - 1)]
-            taken[depth] = channel
-            if source < there:
-                worth = -tuning.place - price
-                if worth + tuning.trust > best:  # a chance is at most 1
-                    worth += tuning.trust * forecast_use(w, s, run, demands, source, there, now)
-                if worth > best:
-                    best, found = worth, depth + 1
-                    for i in range(depth + 1):
-                        route[i] = taken[i]
-            depth += 1
-            node[depth], edge[depth], quality[depth], paid[depth] = there, w.indptr[there], now, price
-    return found
-
-
-@njit(cache=True, error_model="numpy")
-def _stalest(w, s, link, offers):
-    """The channel of a link whose pair is oldest, of those still on offer; -1 where there is none."""
-    found = -1
-    for channel in range(w.first[link], w.first[link + 1]):
-        if offers.quality[channel] > 0.0 and (found < 0 or s.birth[channel] < s.birth[found]):
-            found = channel
-    return found
-
-
-@njit(cache=True, error_model="numpy")
-def _among(node, depth, there):
-    for i in range(depth + 1):
-        if node[i] == there:
-            return True
-    return False
-
-
-@njit(cache=True, error_model="numpy")
-def forecast_use(w, s, run, demands, low, high, quality):
-    """The chance that a held pair of that quality serves a forecast request before it is too old."""
-    j = pair_number(w, run, demands, low, high)
-    if j < 0:
-        return 0.0
-    for place in range(run * w.held, run * w.held + s.holding[run]):
-        if s.low[place] == low and s.high[place] == high:
-            return 0.0
-    ahead, chance, left = demands.ahead[min(s.slot[run], len(demands.ahead) - 1), j], 0.0, 1.0
-    for step in range(min(len(ahead), w.law.lifetime)):
-        then = quality * w.law.decays[step + 1]
-        if then < w.law.least:
-            break
-        kept = np.searchsorted(demands.floors[run], then, side="right") / demands.floors.shape[1]
-        used = ahead[step] * kept
-        chance += left * used
-        left *= 1.0 - used
-    return chance

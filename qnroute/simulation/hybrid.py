@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from qnroute.simulation.chooser import Chooser
 from qnroute.simulation.events import with_room
 from qnroute.simulation.knowledge import Knowledge, Outlook
 from qnroute.simulation.plans import freshly_stored, routes_between
@@ -49,6 +50,9 @@ class Hybrid:
         Slots without a try after which an idle link comes first.
     horizon
         Slots within which a route shall serve, in what it is worth.
+    chooser
+        A trained policy that decides who is served and what is held; routes are then proposed for what their links
+        need alone, where memories have limits.
     """
 
     def __init__(
@@ -61,16 +65,20 @@ class Hybrid:
         reserve: int = 0,
         probe: int = 50,
         horizon: int = 4,
+        chooser: Chooser | None = None,
     ):
         self._knowledge, self._window, self._candidates = knowledge, window, candidates
         self._exact, self._reserve, self._probe = decide == "exact", reserve, probe
-        self._horizon = horizon
+        self._horizon, self._chooser = horizon, chooser
 
     def start(self, simulator: Simulator, cases: Sequence[Case]) -> None:
         """Make a loop for each run."""
         self._work = workspace_of(simulator.world)
         links, channels = len(simulator.world.tail), len(simulator.world.link)
         self._belief = Belief(np.zeros(links), np.zeros(links), self._horizon)
+        if self._chooser is not None:
+            self._chooser.start(simulator, cases)
+            self._belief = self._chooser.belief._replace(horizon=self._horizon)
         self._active = np.ones(channels, dtype=bool)
         self.loops = [_Loop(self, simulator, run, case) for run, case in enumerate(cases)]
 
@@ -128,7 +136,12 @@ class _Loop:
 
     def _decide(self, simulator: Simulator) -> None:
         policy, w, s, run = self._policy, simulator.world, simulator.state, self._run
-        at_once(w, s, run, no_plan(), policy._work, simulator.log)
+        if policy._chooser is None:
+            at_once(w, s, run, no_plan(), policy._work, simulator.log)
+        else:
+            policy._chooser.decide(simulator, run)
+            if not w.limited[run]:
+                return
         asked = simulator.waiting(run)
         if simulator.slot % _RANKED == 0:
             worth = self._asked_for * policy._belief.chance[self._links]
@@ -140,6 +153,8 @@ class _Loop:
         if not proven and policy._exact:
             self.simple, self.solved = self.simple - 1, self.solved + 1
             chosen = packed(w, columns, room, len(asked))
+        if policy._chooser is not None:
+            chosen = chosen[~columns.ready[chosen]]  # who could be served waits on purpose
         self._asked_for *= _FORGET
         for j in chosen:
             links = columns.links[columns.indptr[j] : columns.indptr[j + 1]] - self._links.start

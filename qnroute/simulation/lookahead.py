@@ -25,7 +25,7 @@ from qnroute.simulation.simulator import Simulator
 
 _FLOORS = 8  # levels that stand for all floors asked
 _USUAL_AGE = 5  # slots a pair stands in the mean where links are kept fresh
-_OLDEST = 64  # ages told apart
+OLDEST = 64  # ages told apart
 
 
 class LookAhead:
@@ -49,7 +49,7 @@ class LookAhead:
     def start(self, simulator: Simulator, cases: Sequence[Case]) -> None:
         """Predict demand, and see on which links it falls."""
         world = simulator.world
-        ages = min(simulator.physics.lifetime, _OLDEST) + 1
+        ages = min(simulator.physics.lifetime, OLDEST) + 1
         self._demands = demands_of(simulator, cases, self._predictor, self._horizon, self._candidates, ages)
         self._prices = np.zeros((len(world.tail), ages))
         self._offers, self._labels = offers_of(world), labels_of(world)

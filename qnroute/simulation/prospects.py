@@ -25,14 +25,31 @@ class Belief(NamedTuple):
     horizon: int  # slots within which a route shall serve
 
 
+class Stock(NamedTuple):
+    """What a route has: sums over its links, in -ln quality."""
+
+    held: float  # as it would be now if the links that hold no pair had fresh ones
+    fresh: float  # if all had
+    variance: float
+    fade: float  # lost in a slot
+    missing: int  # links without a pair
+    room: int  # slots that all pairs stay
+    swaps: float  # the chance that all swaps succeed
+
+
 @njit(cache=True, error_model="numpy")
 def chance_of(w, s, run, source, need, left, links, belief, work):
     """The chance that a route serves a need within so many slots after this one, and whether it can at once.
 
     `links` run from the source on; `work` has what each offers.
     """
+    return chance_with(w.law, stock_of(w, s, run, source, links, belief, work), need, left, links, belief, work)
+
+
+@lean
+def stock_of(w, s, run, source, links, belief, work):
+    """What a route has."""
     slot, length, law = s.slot[run], len(links), w.law
-    budget = -math.log(need) + _SLACK if need > 0.0 else np.inf
     held = fresh = variance = fade = 0.0
     missing, room = 0, law.lifetime
     node, swaps = source, 1.0
@@ -49,6 +66,14 @@ def chance_of(w, s, run, source, need, left, links, belief, work):
         node = w.tail[e] + w.head[e] - node
         if at < length - 1:
             swaps *= w.swap[node]
+    return Stock(held, fresh, variance, fade, missing, room, swaps)
+
+
+@lean
+def chance_with(law, stock, need, left, links, belief, work):
+    """As `chance_of`, of what a route has."""
+    held, fresh, variance, fade, missing, room, swaps = stock
+    budget = -math.log(need) + _SLACK if need > 0.0 else np.inf
     if missing == 0 and held <= budget:
         return swaps * _kept(budget - held, variance), True
     if left <= 0:
@@ -86,5 +111,3 @@ def _kept(margin, variance):
     if variance <= 0.0:
         return 1.0 if margin >= 0.0 else 0.0
     return 0.5 * math.erfc(-margin / math.sqrt(2.0 * variance))
-
-

@@ -1,9 +1,17 @@
-"""Scores of a policy's candidates, compiled, for policies that decide within a run; `RoutePolicy` says what is meant."""
+"""Scores of candidates, compiled, for policies that decide within a run; `RoutePolicy` says what is meant."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
+
+NAMES = ("A0", "a0", "A1", "a1", "B0", "b0", "B1", "b1")
+"""Of the arrays of `RoutePolicy.weights`."""
+
+
+def weights_of(policy) -> tuple[np.ndarray, ...]:
+    """The weights of a policy as `score` takes them."""
+    return tuple(np.ascontiguousarray(policy.weights[name], dtype=np.float32) for name in NAMES)
 
 
 @njit(cache=True, error_model="numpy", fastmath=True)
