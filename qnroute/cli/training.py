@@ -34,6 +34,7 @@ def ppo(
     """
     import threading
 
+    from qnroute.cli.training_view import in_words
     from qnroute.errors import ProblemError
     from qnroute.formats.writing import require_writable
     from qnroute.interruption import noted
@@ -50,7 +51,7 @@ def ppo(
     how = SMOKE if smoke else load_recipe() if recipe is None else load_recipe(recipe)
     stop = threading.Event()
     with noted(stop):
-        policy = trained(how, doing=console.say, interrupted=stop)
+        policy = trained(how, doing=lambda found: console.say(in_words(found)), interrupted=stop)
     save_policy(out, policy)
     served = policy.told["served_of_bound"]
     console.say(

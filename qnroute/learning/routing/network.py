@@ -7,22 +7,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qnroute.learning.routing.policy import IMPOSSIBLE, Weights
+from qnroute.learning.routing.policy import IMPOSSIBLE, RoutePolicy, Weights
+from qnroute.learning.training import Adam
 
 if TYPE_CHECKING:
     import torch
 
+_AT_ONCE = 8192  # decisions scored at once where nothing is learned from them
 
-def tensors(weights: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
+
+def tensors(weights: Mapping[str, np.ndarray], device: str = "cpu") -> dict[str, torch.Tensor]:
     """Weights that can be trained."""
     import torch
 
-    return {name: torch.tensor(value, requires_grad=True) for name, value in weights.items()}
+    return {name: torch.tensor(value, requires_grad=True, device=device) for name, value in weights.items()}
 
 
 def arrays(weights: Mapping[str, torch.Tensor]) -> Weights:
     """A copy of the weights as they are."""
-    return {name: value.detach().numpy().copy() for name, value in weights.items()}
+    return {name: value.detach().cpu().numpy().copy() for name, value in weights.items()}
 
 
 def scores(weights: Mapping[str, torch.Tensor], seen: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -34,3 +37,62 @@ def scores(weights: Mapping[str, torch.Tensor], seen: torch.Tensor, mask: torch.
     context = mean @ w["B0"][size : 2 * size] + h.amax(-2, keepdim=True) @ w["B0"][2 * size :] + w["b0"]
     found = ((h @ w["B0"][:size] + context).relu() @ w["B1"])[..., 0] + w["b1"]
     return found.masked_fill(~mask, IMPOSSIBLE)
+
+
+class Learner:
+    """Weights on a device, and the Adam that moves them."""
+
+    def __init__(self, weights: Mapping[str, np.ndarray], device: str = "cpu", rate: float = 0.0):
+        self.device = device
+        self.weights = tensors(weights, device)
+        self.adam = Adam(list(self.weights.values()), rate)
+
+    def put(self, values: np.ndarray) -> torch.Tensor:
+        """An array on the device; nothing else moves there."""
+        import torch
+
+        return torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
+
+    def scores(self, seen: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """(n, C + 1), to be learned from."""
+        return scores(self.weights, seen, mask)
+
+    def values(self, seen: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """(n,) where this is a critic: the mean score of what is possible."""
+        return self.scores(seen, mask).masked_fill(~mask, 0.0).sum(-1) / mask.sum(-1)
+
+    def values_of(self, seen: torch.Tensor, mask: torch.Tensor) -> np.ndarray:
+        """(n,) `values`, as they are."""
+        import torch
+
+        with torch.no_grad():
+            parts = [self.values(*some) for some in zip(seen.split(_AT_ONCE), mask.split(_AT_ONCE))]
+        return torch.cat(parts).cpu().numpy()
+
+    def logs_by(self, weights: Weights, seen: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """(n, C + 1) log chances by other weights."""
+        import torch
+
+        other = {name: self.put(value) for name, value in weights.items()}
+        with torch.no_grad():
+            parts = [scores(other, *some) for some in zip(seen.split(_AT_ONCE), mask.split(_AT_ONCE))]
+            return torch.cat(parts).log_softmax(-1)
+
+    def answering(self) -> RoutePolicy:
+        """The policy as it is now."""
+        return RoutePolicy(arrays(self.weights))
+
+    def state(self) -> Weights:
+        """A copy of the weights and of Adam's moments."""
+        moments = {"first": self.adam.first, "second": self.adam.second}
+        return arrays(self.weights | moments)
+
+    def restore(self, state: Weights, count: int) -> None:
+        """Take up a `state` after so many steps of Adam."""
+        import torch
+
+        own = {**self.weights, "first": self.adam.first, "second": self.adam.second}
+        with torch.no_grad():
+            for name, value in own.items():
+                value.copy_(self.put(state[name]))
+        self.adam.count = count
