@@ -38,6 +38,20 @@ def alone(seed: int) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+@contextlib.contextmanager
+def flushed() -> Iterator[None]:
+    """Numbers too small for their exponent count as 0, in this thread: gradients of what is almost sure are full of
+    them, and each costs a hundred others."""
+    import torch
+
+    flushing = torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        if flushing:
+            torch.set_flush_denormal(False)
+
+
 class Adam:
     """Kingma and Ba's Adam (2015), all parameters moved as one. torch's own imports a compiler, slower than training.
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from qnroute.learning.routing.checkpoints import Snapshot
 from qnroute.learning.routing.policy import RoutePolicy, Weights
-from qnroute.learning.training import alone, require_torch
+from qnroute.learning.training import alone, flushed, require_torch
 
 
 class Course(NamedTuple):
@@ -109,7 +109,7 @@ def _fitted(
 
     from qnroute.learning.routing.network import Learner
 
-    with alone(course.seed):
+    with alone(course.seed), flushed():
         learner = Learner(begin, device)
         seen, mask, label = (learner.put(part) for part in states)
         for epoch in range(course.epochs):

@@ -8,6 +8,7 @@ import numpy as np
 
 from qnroute.learning.routing import imitation, ppo
 from qnroute.learning.routing.batch import Batch
+from qnroute.learning.routing.choices import drawn
 from qnroute.learning.routing.expert import Expert
 from qnroute.learning.routing.policy import RoutePolicy, first_weights
 from qnroute.learning.routing.pool import Pool
@@ -57,15 +58,11 @@ def experienced(
     view, parts = batch.start(np.arange(len(instances)), instances), []
     while (here := np.flatnonzero(view.mask[:, 1:].any(axis=1))).size:
         seen, mask = view.seen[here], view.mask[here]
-        scores = policy.scores(seen, mask)
-        logs = scores - scores.max(axis=1, keepdims=True)
-        logs -= np.log(np.exp(logs).sum(axis=1, keepdims=True))
-        taken = (logs + rng.gumbel(size=logs.shape)).argmax(axis=1)
-        chance = logs[np.arange(len(here)), taken]
+        taken, chance = drawn(policy.scores(seen, mask), mask, rng)
         actions = np.zeros(len(instances), dtype=np.int64)
         actions[here] = taken
         reward = batch.step(actions).reward[here]
-        parts.append((seen, mask, taken, chance.astype(np.float32), reward, here))
+        parts.append((seen, mask, taken, chance, reward, here))
     value = float((batch.state.worth / pool.prices.bound[instances]).mean())
     return ppo.Experience(*(np.concatenate(columns) for columns in zip(*parts)), instances, value)
 

@@ -18,7 +18,7 @@ import numpy as np
 from qnroute.learning.routing.advantages import among_group, by_critic
 from qnroute.learning.routing.checkpoints import Snapshot
 from qnroute.learning.routing.policy import RoutePolicy, Weights, first_weights
-from qnroute.learning.training import alone, require_torch
+from qnroute.learning.training import alone, flushed, require_torch
 
 if TYPE_CHECKING:
     import torch
@@ -156,8 +156,9 @@ def refined(
         if resumed is None:
             run.most = measure(begin)
         while run.number < course.updates and not stop.is_set():
-            steps = experience(run.policy.answering(), run.rng)
-            last, error = run.updated(steps)
+            steps = experience(run.policy.playing(), run.rng)
+            with flushed():
+                last, error = run.updated(steps)
             served = None
             if run.number % course.every == 0 or run.number == course.updates:
                 now = run.policy.answering()
