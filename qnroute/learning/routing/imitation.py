@@ -116,7 +116,7 @@ def _fitted(
             learner.adam.rate = course.learning_rate * (1.0 - epoch / (course.epochs + 2))
             sums = torch.zeros(2, device=seen.device)
             for rows in learner.put(rng.permutation(len(label))).split(course.batch):
-                said = learner.scores(seen[rows], mask[rows])
+                said = learner.scores(seen, mask, rows)
                 error = cross_entropy(said, label[rows])
                 error.backward()
                 learner.adam.step()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qnroute.learning.routing.clipped import log_chances
 from qnroute.learning.routing.policy import IMPOSSIBLE, RoutePolicy, Weights
 from qnroute.learning.routing.ragged import ragged_scores
 from qnroute.learning.training import Adam
@@ -14,7 +15,7 @@ from qnroute.learning.training import Adam
 if TYPE_CHECKING:
     import torch
 
-_AT_ONCE = 8192  # decisions scored at once where nothing is learned from them
+_AT_ONCE = 4096  # decisions scored at once where nothing is learned from them
 
 
 def tensors(weights: Mapping[str, np.ndarray], device: str = "cpu") -> dict[str, torch.Tensor]:
@@ -44,10 +45,9 @@ class Learner:
     """Weights on a device, and the Adam that moves them."""
 
     def __init__(self, weights: Mapping[str, np.ndarray], device: str = "cpu", rate: float = 0.0):
-        self.device = device
+        self.device, self.compiled = device, device == "cpu"
         self.weights = tensors(weights, device)
         self.adam = Adam(list(self.weights.values()), rate)
-        self._scores = ragged_scores if device == "cpu" else scores
 
     def put(self, values: np.ndarray) -> torch.Tensor:
         """An array on the device; nothing else moves there."""
@@ -55,21 +55,21 @@ class Learner:
 
         return torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
 
-    def scores(self, seen: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """(n, C + 1), to be learned from."""
-        return self._scores(self.weights, seen, mask)
+    def scores(self, seen: torch.Tensor, mask: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """(len(rows), C + 1) scores of these rows, to be learned from."""
+        return self._scores(self.weights, seen, mask, rows)
 
-    def values(self, seen: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """(n,) where this is a critic: the mean score of what is possible."""
-        return self.scores(seen, mask).masked_fill(~mask, 0.0).sum(-1) / mask.sum(-1)
+    def values(self, seen: torch.Tensor, mask: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """(len(rows),) where this is a critic: the mean score of what is possible."""
+        some = mask[rows]
+        return self.scores(seen, mask, rows).masked_fill(~some, 0.0).sum(-1) / some.sum(-1)
 
     def values_of(self, seen: torch.Tensor, mask: torch.Tensor) -> np.ndarray:
         """(n,) `values`, as they are."""
         import torch
 
         with torch.no_grad():
-            parts = [self.values(*some) for some in zip(seen.split(_AT_ONCE), mask.split(_AT_ONCE))]
-        return torch.cat(parts).cpu().numpy()
+            return torch.cat([self.values(seen, mask, rows) for rows in _by_parts(mask)]).cpu().numpy()
 
     def logs_by(self, weights: Weights, seen: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """(n, C + 1) log chances by other weights."""
@@ -77,8 +77,17 @@ class Learner:
 
         other = {name: self.put(value) for name, value in weights.items()}
         with torch.no_grad():
-            parts = [self._scores(other, *some) for some in zip(seen.split(_AT_ONCE), mask.split(_AT_ONCE))]
-            return torch.cat(parts).log_softmax(-1)
+            found = torch.cat([self._scores(other, seen, mask, rows) for rows in _by_parts(mask)])
+            if self.compiled:
+                return torch.from_numpy(log_chances(found.numpy(), mask.numpy()))
+            return found.log_softmax(-1)
+
+    def _scores(
+        self, weights: Mapping[str, torch.Tensor], seen: torch.Tensor, mask: torch.Tensor, rows: torch.Tensor
+    ) -> torch.Tensor:
+        if self.compiled:
+            return ragged_scores(weights, seen, mask, rows)
+        return scores(weights, seen[rows], mask[rows])
 
     def answering(self) -> RoutePolicy:
         """The policy as it is now."""
@@ -112,4 +121,12 @@ class _Playing(RoutePolicy):
 
         with torch.no_grad():
             weights = {name: torch.from_numpy(value) for name, value in self.weights.items()}
-            return ragged_scores(weights, torch.from_numpy(seen), torch.from_numpy(mask)).numpy()
+            every = torch.arange(len(mask))
+            return ragged_scores(weights, torch.from_numpy(seen), torch.from_numpy(mask), every).numpy()
+
+
+def _by_parts(mask: torch.Tensor) -> Sequence[torch.Tensor]:
+    """The numbers of all rows, not too many at once."""
+    import torch
+
+    return torch.arange(len(mask), device=mask.device).split(_AT_ONCE)

@@ -17,6 +17,7 @@ import numpy as np
 
 from qnroute.learning.routing.advantages import among_group, by_critic
 from qnroute.learning.routing.checkpoints import Snapshot
+from qnroute.learning.routing.clipped import clipped_slopes
 from qnroute.learning.routing.policy import RoutePolicy, Weights, first_weights
 from qnroute.learning.training import alone, flushed, require_torch
 
@@ -228,21 +229,45 @@ class _Run:
         for _ in range(course.epochs):
             sums = torch.zeros(5, device=seen.device)
             for rows in put(self.rng.permutation(len(action))).split(course.batch):
-                x, some = seen[rows], mask[rows]
-                said = self.policy.scores(x, some)
-                parts = clipped_loss(said, action[rows], chance[rows], advantage[rows], course.clip, near[rows])
-                whole = parts.policy - course.entropy * parts.entropy + course.anchor * parts.divergence
+                said, some = self.policy.scores(seen, mask, rows), mask[rows]
+                parts = self._descended(said, some, action[rows], chance[rows], advantage[rows], near[rows], moving)
                 error = torch.zeros((), device=seen.device)
                 if critic is not None:
-                    error = ((critic.values(x, some) - target[rows]) ** 2).mean()
+                    error = ((critic.values(seen, mask, rows) - target[rows]) ** 2).mean()
                     error.backward()
                     critic.adam.step()
-                if moving:
-                    whole.backward()
-                    self.policy.adam.step()
-                sums += len(rows) * torch.stack([*parts, error]).detach()
+                sums += len(rows) * torch.cat([parts, error.detach()[None]])
         *means, error = (sums / len(action)).tolist()
         return means, None if critic is None else error
+
+    def _descended(
+        self,
+        said: torch.Tensor,
+        mask: torch.Tensor,
+        action: torch.Tensor,
+        chance: torch.Tensor,
+        advantage: torch.Tensor,
+        near: torch.Tensor,
+        moving: bool,
+    ) -> torch.Tensor:
+        """A step down the loss of these scores, if the policy is moving; (4,) the parts of the loss."""
+        import torch
+
+        course = self.course
+        if self.policy.compiled:
+            given = (part.detach().numpy() for part in (said, mask, action, chance, advantage, near))
+            found, slope = clipped_slopes(*given, course.clip, course.entropy, course.anchor)
+            parts = torch.from_numpy(found.astype(np.float32))
+            if moving:
+                said.backward(torch.from_numpy(slope))
+        else:
+            loss = clipped_loss(said, action, chance, advantage, course.clip, near)
+            parts = torch.stack(loss).detach()
+            if moving:
+                (loss.policy - course.entropy * loss.entropy + course.anchor * loss.divergence).backward()
+        if moving:
+            self.policy.adam.step()
+        return parts
 
     def _advantages(
         self, steps: Experience, seen: torch.Tensor, mask: torch.Tensor

@@ -8,6 +8,7 @@ the maximum the first has its gradient.
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,9 +20,18 @@ if TYPE_CHECKING:
     import torch
 
 
-def ragged_scores(weights: dict[str, torch.Tensor], seen: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """(n, C + 1) of (n, C + 1, F), as `network.scores`; waiting must be possible in every row."""
-    return _function().apply(seen, mask, *(weights[name] for name in ("A0", "a0", "A1", "a1", "B0", "b0", "B1", "b1")))
+def ragged_scores(
+    weights: Mapping[str, torch.Tensor], seen: torch.Tensor, mask: torch.Tensor, rows: torch.Tensor
+) -> torch.Tensor:
+    """(len(rows), C + 1) `network.scores` of these rows, in each of which something must be possible.
+
+    Parameters
+    ----------
+    seen, mask : (n, C + 1, F) float32 and (n, C + 1), on the CPU
+    """
+    return _function().apply(
+        seen, mask, rows, *(weights[name] for name in ("A0", "a0", "A1", "a1", "B0", "b0", "B1", "b1"))
+    )
 
 
 @functools.cache
@@ -31,8 +41,9 @@ def _function() -> Any:
 
     class Scores(torch.autograd.Function):
         @staticmethod
-        def forward(ctx, seen, mask, A0, a0, A1, a1, B0, b0, B1, b1):
-            x, first = (torch.from_numpy(part) for part in _packed(seen.numpy(), mask.numpy()))
+        def forward(ctx, seen, mask, rows, A0, a0, A1, a1, B0, b0, B1, b1):
+            x, first = (torch.from_numpy(part) for part in _packed(seen.numpy(), mask.numpy(), rows.numpy()))
+            mask = mask[rows]
             h0 = torch.addmm(a0, x, A0).relu_()
             h1 = torch.addmm(a1, h0, A1).relu_()
             size = h1.shape[1]
@@ -58,7 +69,7 @@ def _function() -> Any:
             at_h1 = torch.ops.aten.threshold_backward(at_h1, h1, 0.0)
             at_h0 = torch.ops.aten.threshold_backward(at_h1 @ A1.T, h0, 0.0)
             return (
-                None, None, x.T @ at_h0, at_h0.sum(0), h0.T @ at_h1, at_h1.sum(0), to_B0, at_context.sum(0),
+                None, None, None, x.T @ at_h0, at_h0.sum(0), h0.T @ at_h1, at_h1.sum(0), to_B0, at_context.sum(0),
                 inner.T @ per_row[:, None], per_row.sum()[None],
             )  # fmt: skip
 
@@ -66,17 +77,17 @@ def _function() -> Any:
 
 
 @njit(cache=True, error_model="numpy")
-def _packed(seen, mask):
+def _packed(seen, mask, rows):
     """(N, F) rows of what is possible, and (n + 1,) where those of each decision begin."""
-    n, width, features = seen.shape
-    first = np.zeros(n + 1, dtype=np.int64)
-    for i in range(n):
+    width, features = seen.shape[1:]
+    first = np.zeros(len(rows) + 1, dtype=np.int64)
+    for k in range(len(rows)):
         count = 0
         for c in range(width):
-            count += mask[i, c]
-        first[i + 1] = first[i] + count
-    x, at = np.empty((first[n], features), dtype=seen.dtype), 0
-    for i in range(n):
+            count += mask[rows[k], c]
+        first[k + 1] = first[k] + count
+    x, at = np.empty((first[-1], features), dtype=seen.dtype), 0
+    for i in rows:
         for c in range(width):
             if mask[i, c]:
                 for f in range(features):
