@@ -6,14 +6,17 @@ numbers. A file appears whole or not at all.
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
 import json
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from qnroute.errors import ProblemError
+from qnroute.errors import ProblemError, SolverError
 from qnroute.fields import brief
 from qnroute.formats.reading import read_bytes, source_of
 from qnroute.formats.writing import write_bytes
@@ -56,14 +59,40 @@ class Snapshot(NamedTuple):
         }
 
 
+class Keeper:
+    """Writes some of the snapshots it is given: of PPO every so many-th one and the last, of the rest all.
+
+    Attributes
+    ----------
+    begun : the snapshot to go on from, if any
+    """
+
+    def __init__(self, path: str | os.PathLike[str], recipe: Mapping[str, Any], *, resume: bool, every: int = 10):
+        if importlib.util.find_spec("safetensors") is None:
+            raise SolverError('checkpoints need safetensors: pip install "qnroute[learn]"')
+        self._path, self._recipe, self._every = path, recipe, every
+        self.begun = load_checkpoint(path, recipe) if resume else None
+
+    def keep(self, stop: threading.Event) -> Callable[[Snapshot], None]:
+        """What takes the snapshots; the one after `stop` was set is written too."""
+        final = self._recipe["ppo"]["updates"]
+
+        def write(found: Snapshot) -> None:
+            if found.stage != "ppo" or found.number % self._every == 0 or found.number == final or stop.is_set():
+                save_checkpoint(self._path, found, self._recipe)
+
+        return write
+
+
 def save_checkpoint(path: str | os.PathLike[str], snapshot: Snapshot, recipe: Mapping[str, Any]) -> None:
     """Write where a training by a recipe stands."""
     from safetensors.numpy import save
 
-    told = {
-        "format": FORMAT, "stage": snapshot.stage, "number": snapshot.number, "told": snapshot.told, "recipe": recipe
-    }  # fmt: skip
     arrays = {name: np.ascontiguousarray(value) for name, value in snapshot.arrays.items()}
+    told = {
+        "format": FORMAT, "stage": snapshot.stage, "number": snapshot.number, "told": snapshot.told, "recipe": recipe,
+        "sha256": _digest(arrays),
+    }  # fmt: skip
     write_bytes(path, save(arrays, {_KEY: json.dumps(told, sort_keys=True)}))
 
 
@@ -73,7 +102,7 @@ def load_checkpoint(path: str | os.PathLike[str], recipe: Mapping[str, Any]) -> 
     Raises
     ------
     ProblemError
-        The file is no checkpoint, was cut off, or is of another recipe.
+        The file is no checkpoint, was cut off or changed, or is of another recipe.
     """
     source, content = source_of(path), read_bytes(path)
     from safetensors import SafetensorError
@@ -83,7 +112,7 @@ def load_checkpoint(path: str | os.PathLike[str], recipe: Mapping[str, Any]) -> 
         arrays = load(content)
         size = int.from_bytes(content[:8], "little")
         told = json.loads(json.loads(content[8 : 8 + size])["__metadata__"][_KEY])
-        if told["format"] != FORMAT:
+        if told["format"] != FORMAT or told["sha256"] != _digest(arrays):
             raise ValueError
         found = Snapshot(str(told["stage"]), int(told["number"]), arrays, dict(told["told"]))
         theirs = told["recipe"]
@@ -92,6 +121,13 @@ def load_checkpoint(path: str | os.PathLike[str], recipe: Mapping[str, Any]) -> 
     if other := _difference(theirs, recipe):
         raise ProblemError(f"is of another recipe: {other}", source=source)
     return found
+
+
+def _digest(arrays: Mapping[str, np.ndarray]) -> str:
+    found = hashlib.sha256()
+    for name in sorted(arrays):
+        found.update(name.encode() + arrays[name].tobytes())
+    return found.hexdigest()
 
 
 def _difference(theirs: Any, ours: Mapping[str, Any], where: str = "") -> str:

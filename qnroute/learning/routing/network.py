@@ -45,7 +45,7 @@ class Learner:
     """Weights on a device, and the Adam that moves them."""
 
     def __init__(self, weights: Mapping[str, np.ndarray], device: str = "cpu", rate: float = 0.0):
-        self.device, self.compiled = device, device == "cpu"
+        self.device, self.compiled = device, device.startswith("cpu")
         self.weights = tensors(weights, device)
         self.adam = Adam(list(self.weights.values()), rate)
 

@@ -19,6 +19,8 @@ from qnroute.learning.routing.policy import IMPOSSIBLE
 if TYPE_CHECKING:
     import torch
 
+_NAMES = "A0", "a0", "A1", "a1", "B0", "b0", "B1", "b1"
+
 
 def ragged_scores(
     weights: Mapping[str, torch.Tensor], seen: torch.Tensor, mask: torch.Tensor, rows: torch.Tensor
@@ -50,7 +52,8 @@ def _function() -> Any:
             pool, top = (torch.from_numpy(part) for part in _pooled(h1.numpy(), first.numpy()))
             inner, said = h1 @ B0[:size], torch.full(mask.shape, IMPOSSIBLE)
             context = torch.addmm(b0, pool, B0[size:])
-            _scored(inner.numpy(), context.numpy(), first.numpy(), B1.numpy()[:, 0], b1.numpy()[0], mask.numpy(), said.numpy())  # fmt: skip
+            last = B1.numpy()[:, 0], b1.numpy()[0], mask.numpy(), said.numpy()
+            _scored(inner.numpy(), context.numpy(), first.numpy(), *last)
             ctx.save_for_backward(mask, A1, B0, B1, x, first, h0, h1, pool, top, inner)
             return said
 
@@ -58,15 +61,12 @@ def _function() -> Any:
         def backward(ctx, slope):
             mask, A1, B0, B1, x, first, h0, h1, pool, top, inner = ctx.saved_tensors
             size = h1.shape[1]
-            per_row, at_inner, at_context = (
-                torch.from_numpy(part)
-                for part in _to_inner(slope.contiguous().numpy(), mask.numpy(), inner.numpy(), first.numpy(), B1.numpy()[:, 0])
-            )  # fmt: skip
+            given = (part.contiguous().numpy() for part in (slope, mask, inner, first, B1[:, 0]))
+            per_row, at_inner, at_context = (torch.from_numpy(part) for part in _to_inner(*given))
             to_B0 = torch.cat([h1.T @ at_inner, pool.T @ at_context])
             at_h1 = at_inner @ B0[:size].T
             at_pool = at_context @ B0[size:].T
-            _to_hidden(at_h1.numpy(), at_pool.numpy(), first.numpy(), top.numpy())
-            at_h1 = torch.ops.aten.threshold_backward(at_h1, h1, 0.0)
+            _to_hidden(at_h1.numpy(), at_pool.numpy(), h1.numpy(), first.numpy(), top.numpy())
             at_h0 = torch.ops.aten.threshold_backward(at_h1 @ A1.T, h0, 0.0)
             return (
                 None, None, None, x.T @ at_h0, at_h0.sum(0), h0.T @ at_h1, at_h1.sum(0), to_B0, at_context.sum(0),
@@ -155,16 +155,15 @@ def _to_inner(slope, mask, inner, first, out):
 
 
 @njit(cache=True, error_model="numpy")
-def _to_hidden(at, at_pool, first, top):
-    """Add what comes by mean and maximum."""
+def _to_hidden(at, at_pool, h, first, top):
+    """Add what comes by mean and maximum, and keep it where the layer is positive."""
     size = at.shape[1]
     for i in range(len(first) - 1):
         share, mean, high = np.float32(1.0 / (first[i + 1] - first[i])), at_pool[i, :size], at_pool[i, size:]
         for j in range(size):
             mean[j] *= share
-        for r in range(first[i], first[i + 1]):
-            row = at[r]
-            for j in range(size):
-                row[j] += mean[j]
-        for j in range(size):
             at[top[i, j], j] += high[j]
+        for r in range(first[i], first[i + 1]):
+            row, layer = at[r], h[r]
+            for j in range(size):
+                row[j] = row[j] + mean[j] if layer[j] > np.float32(0.0) else np.float32(0.0)
