@@ -14,8 +14,7 @@ from qnroute.learning.routing.ppo import Update
 from qnroute.learning.routing.recipes import Recipe
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+    from rich.console import Console, Group
 
 _BARS, _PLAIN_BARS = "▁▂▃▄▅▆▇█", "_.-=+*#%"
 _TREND = 40  # values of a sparkline
@@ -74,7 +73,9 @@ class TrainingView:
         if self._screen is not None:
             from rich.live import Live
 
-            self._live = Live(console=self._screen, get_renderable=self.table, refresh_per_second=4)
+            self._live = Live(
+                console=self._screen, get_renderable=self.table, refresh_per_second=4, redirect_stdout=False
+            )
             self._live.start()
         return self
 
@@ -99,13 +100,14 @@ class TrainingView:
         of = self._totals[type(found)]
         self._stage = f"{'imitation, round' if isinstance(found, Round) else 'PPO, update'} {found.number} of {of}"
 
-    def table(self) -> Table:
+    def shown(self) -> Group:
         """What is shown now."""
         from rich import box
+        from rich.console import Group
         from rich.table import Table
 
         bars = _PLAIN_BARS if self._screen is not None and self._screen.options.ascii_only else _BARS
-        made = Table(title=self._stage, title_justify="left", box=box.SIMPLE_HEAD, caption=self._pace())
+        made = Table(title=self._stage, title_justify="left", box=box.SIMPLE_HEAD)
         made.add_column("")
         made.add_column("now", justify="right")
         made.add_column("so far")
@@ -113,7 +115,7 @@ class TrainingView:
             values = [value for each in self._seen if (value := getattr(each, name)) is not None]
             if name != "number" and values:
                 made.add_row(_NAMES.get(name, name), _number(name, values[-1]), sparkline(values, bars))
-        return made
+        return Group(made, self._pace())
 
     def _pace(self) -> str:
         """Speed, and how long it will take."""

@@ -15,6 +15,9 @@ from qnroute.learning.training import Adam
 if TYPE_CHECKING:
     import torch
 
+COMPILED = ("cpu",)
+"""Devices that compiled functions run on; on others it is torch's."""
+
 _AT_ONCE = 4096  # decisions scored at once where nothing is learned from them
 
 
@@ -45,7 +48,7 @@ class Learner:
     """Weights on a device, and the Adam that moves them."""
 
     def __init__(self, weights: Mapping[str, np.ndarray], device: str = "cpu", rate: float = 0.0):
-        self.device, self.compiled = device, device.startswith("cpu")
+        self.device, self.compiled = device, device.partition(":")[0] in COMPILED
         self.weights = tensors(weights, device)
         self.adam = Adam(list(self.weights.values()), rate)
 
