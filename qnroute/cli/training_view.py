@@ -73,9 +73,8 @@ class TrainingView:
         if self._screen is not None:
             from rich.live import Live
 
-            self._live = Live(
-                console=self._screen, get_renderable=self.table, refresh_per_second=4, redirect_stdout=False
-            )
+            drawn = {"console": self._screen, "refresh_per_second": 4, "redirect_stdout": False}
+            self._live = Live(get_renderable=self.shown, **drawn)
             self._live.start()
         return self
 
