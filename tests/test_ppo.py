@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from qnroute.learning.routing import ppo
-from qnroute.learning.routing.advantages import among_group, generalized
+from qnroute.learning.routing.advantages import among_group, by_critic, generalized
 from qnroute.learning.routing.batch import Batch
 from qnroute.learning.routing.expert import Expert
 from qnroute.learning.routing.imitation import Course as Imitation
@@ -70,6 +70,18 @@ def test_generalized_advantages_are_torchrls():
     np.testing.assert_allclose(
         generalized(rewards, values, after, done, 0.97, 0.9), theirs[..., 0].numpy().T, atol=1e-6
     )
+
+
+def test_advantages_by_a_critic_are_those_of_each_episode_alone():
+    rng = np.random.default_rng(4)
+    episode = rng.integers(0, 6, 40)
+    reward, values = rng.normal(size=(2, 40))
+    found = by_critic(reward, values, episode, 0.97, 0.9)
+    for e in range(6):
+        here = np.flatnonzero(episode == e)
+        done = np.arange(len(here))[:, None] == len(here) - 1
+        expected = plainly(reward[here, None], values[here, None], np.zeros(1), done, 0.97, 0.9)
+        np.testing.assert_allclose(found[here], expected[:, 0], atol=1e-12)
 
 
 def test_advantages_among_a_group_have_its_mean_taken_out():
@@ -134,6 +146,42 @@ def test_the_clipped_loss_and_its_gradient_are_torchrls():
             (at_own,) = torch.autograd.grad(own.policy, layer.weight)
             assert float(own.policy) == pytest.approx(float(expected), abs=1e-6)
             np.testing.assert_allclose(at_own.numpy(), at_theirs.numpy(), atol=1e-6)
+
+
+def test_the_loss_of_a_critic_and_its_gradient_are_torchrls():
+    module = torchrl("")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from tensordict import TensorDict
+        from tensordict.nn import ProbabilisticTensorDictModule, ProbabilisticTensorDictSequential, TensorDictModule
+
+        torch.manual_seed(0)
+        seen, target = torch.randn(50, 4, dtype=torch.float64), torch.randn(50, dtype=torch.float64)
+        critic = torch.nn.Linear(4, 1, dtype=torch.float64)
+        actor = ProbabilisticTensorDictSequential(
+            TensorDictModule(torch.nn.Linear(4, 3, dtype=torch.float64), in_keys=["seen"], out_keys=["logits"]),
+            ProbabilisticTensorDictModule(
+                in_keys=["logits"], out_keys=["action"], distribution_class=torch.distributions.Categorical
+            ),
+        )
+        valued = TensorDictModule(critic, in_keys=["seen"], out_keys=["state_value"])
+        theirs = module.ClipPPOLoss(actor, valued, critic_coeff=1.0, loss_critic_type="l2", normalize_advantage=False)
+        names = theirs.tensor_keys
+        data = TensorDict(
+            {
+                "seen": seen, names.action: torch.zeros(50, dtype=torch.long), names.sample_log_prob: torch.zeros(50),
+                names.advantage: torch.zeros(50, 1), names.value_target: target[:, None],
+            },
+            [50],
+        )  # fmt: skip
+        expected = theirs(data)["loss_critic"]
+        found = theirs.critic_network_params.flatten_keys(".")
+        at_theirs = torch.autograd.grad(expected, [found["module.weight"], found["module.bias"]])
+        own = ppo.value_loss(critic(seen)[:, 0], target)
+        at_own = torch.autograd.grad(own, [critic.weight, critic.bias])
+        assert float(own.detach()) == pytest.approx(float(expected.detach()), abs=1e-6)
+        for one, other in zip(at_own, at_theirs):
+            np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-6)
 
 
 def test_the_parts_of_the_loss_by_hand():

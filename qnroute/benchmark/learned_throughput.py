@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from qnroute.errors import SolverError
-from qnroute.learning.routing.environments import AllocationEnv, AllocationVectorEnv
 from qnroute.learning.routing.one_slot import experienced
 from qnroute.learning.routing.policy import HIDDEN, RoutePolicy, first_weights
 from qnroute.learning.routing.pool import Pool
@@ -25,9 +24,11 @@ from qnroute.learning.routing.problems import mixed
 from qnroute.learning.training import alone
 
 SEED = 6_000_000
+PROBLEMS = 200
 SIDE_BY_SIDE = 64  # environments
 STEPS = 256  # of each between two updates
 COURSE = Course(updates=3, instances=57, episodes=16, epochs=2, batch=2048, every=1000)  # 16,400 decisions an update
+RANDOM = 3000  # steps with random actions
 OURS = "qnroute"
 
 
@@ -59,7 +60,7 @@ def measure(
     """A row for each way; one run of each is thrown away."""
     if importlib.util.find_spec("sb3_contrib") is None:
         raise SolverError("the case throughput needs MaskablePPO: pip install sb3-contrib")
-    stop, pool = interrupted or threading.Event(), Pool.of(mixed, size=200, seed=SEED)
+    stop, pool = interrupted or threading.Event(), Pool.of(mixed, size=PROBLEMS, seed=SEED)
     ways: dict[str, Callable[[int], float]] = {
         "environment, random actions": lambda run: _random(pool, run),
         OURS: lambda run: _ours(pool, COURSE._replace(seed=run)),
@@ -85,15 +86,17 @@ def _row(way: str, speeds: list[float], ours: list[float]) -> Throughput:
     return Throughput(way, len(speeds), float(np.median(speeds)), min(speeds), max(speeds), over)
 
 
-def _random(pool: Pool, run: int, steps: int = 3000) -> float:
+def _random(pool: Pool, run: int) -> float:
     """Steps of the batched environment."""
+    from qnroute.learning.routing.environments import AllocationVectorEnv
+
     environment, rng = AllocationVectorEnv(SIDE_BY_SIDE, pool), np.random.default_rng(run)
     _, info = environment.reset(seed=run)
     begin = time.process_time()
-    for _ in range(steps):
+    for _ in range(RANDOM):
         odds = rng.random(info["action_mask"].shape) * info["action_mask"]
         info = environment.step(odds.argmax(axis=1))[-1]
-    return SIDE_BY_SIDE * steps / (time.process_time() - begin)
+    return SIDE_BY_SIDE * RANDOM / (time.process_time() - begin)
 
 
 def _ours(pool: Pool, course: Course) -> float:
@@ -127,10 +130,13 @@ def _theirs(environment, seed: int) -> float:
 def _ordinary(pool: Pool):
     from stable_baselines3.common.vec_env import DummyVecEnv
 
+    from qnroute.learning.routing.environments import AllocationEnv
+
     return DummyVecEnv([lambda: AllocationEnv(pool) for _ in range(SIDE_BY_SIDE)])
 
 
 def _batched(pool: Pool):
+    from qnroute.learning.routing.environments import AllocationVectorEnv
     from qnroute.learning.routing.stable_baselines import StableBaselinesEnv
 
     return StableBaselinesEnv(AllocationVectorEnv(SIDE_BY_SIDE, pool))

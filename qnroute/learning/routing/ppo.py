@@ -123,6 +123,11 @@ def clipped_loss(
     return Loss(-least.mean(), -(chance * logs).sum(-1).mean(), far, outside)
 
 
+def value_loss(values: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """The mean squared error of (n,) values of a critic."""
+    return ((values - target) ** 2).mean()
+
+
 def refined(
     begin: RoutePolicy,
     experience: Callable[[RoutePolicy, np.random.Generator], Experience],
@@ -233,7 +238,7 @@ class _Run:
                 parts = self._descended(said, some, action[rows], chance[rows], advantage[rows], near[rows], moving)
                 error = torch.zeros((), device=seen.device)
                 if critic is not None:
-                    error = ((critic.values(seen, mask, rows) - target[rows]) ** 2).mean()
+                    error = value_loss(critic.values(seen, mask, rows), target[rows])
                     error.backward()
                     critic.adam.step()
                 sums += len(rows) * torch.cat([parts, error.detach()[None]])
