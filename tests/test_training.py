@@ -7,6 +7,7 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -130,6 +131,15 @@ def test_imitation_goes_on_from_any_snapshot_to_the_same_weights(pools):
     for found in kept:
         again, reached, rest = imitated_on(*pools, course, resumed=found)
         assert same(again, through) and reached == most and rest == rounds[found.number :]
+
+
+def test_what_is_stopped_at_once_has_weights_all_the_same(pools):
+    stop = threading.Event()
+    stop.set()
+    policy, most, rounds = imitated_on(*pools, imitation.Course(rounds=3, epochs=1), interrupted=stop)
+    assert len(rounds) == 1 and most == rounds[0].served
+    kept, reached, updates = refined_on(policy, *pools, COURSE, interrupted=stop)
+    assert same(kept, policy) and reached == most and not updates
 
 
 def test_a_critic_learns_before_the_policy_moves(pools):

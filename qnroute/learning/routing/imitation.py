@@ -72,7 +72,7 @@ def imitated(
     resumed, keep
         A snapshot to go on from, and what takes one after each round.
     interrupted
-        Set from outside to stop after the present round.
+        Set from outside to stop after the present round; one is made in any case.
     """
     require_torch("a routing policy")
     course, stop, rounds = course or Course(), interrupted or threading.Event(), []
@@ -84,7 +84,7 @@ def imitated(
         weights, best = resumed.part("weights"), resumed.part("best")
         states = [States(**resumed.part("states"))]
         rng.bit_generator.state = resumed.told["random"]
-    while number < course.rounds and not stop.is_set():
+    while number < course.rounds and (number == 0 or not stop.is_set()):
         states.append(visit(RoutePolicy(weights), course.expert if number else 1.0, rng))
         number, states = number + 1, [States(*(np.concatenate(columns) for columns in zip(*states)))]
         weights, loss, agreed = _fitted(weights, states[0], course, rng, device)
