@@ -7,7 +7,7 @@ import threading
 import pytest
 
 import qnroute as qn
-from qnroute.benchmark import learned
+from qnroute.benchmark import learned, learned_throughput
 from qnroute.errors import ProblemError
 
 
@@ -33,10 +33,20 @@ def test_problems_are_never_those_of_the_training():
 
 
 def test_what_is_asked_is_checked_and_ctrl_c_ends_it():
-    assert len(learned.listing()) == len(learned.FAMILIES)
+    assert len(learned.listing()) == len(learned.FAMILIES) + 1
     for case, words in ((["torus"], "--case: found 'torus'"), (["regular-16"] * 2, "given more than once")):
         with pytest.raises(ProblemError, match=words):
             learned.measure(runs=1, case=case)
     stop = threading.Event()
     stop.set()
     assert learned.measure(runs=1, interrupted=stop) == []
+    assert learned.measure(runs=1, case=["throughput"], interrupted=stop) == []
+
+
+def test_ways_of_training_are_timed_side_by_side(monkeypatch):
+    small = learned_throughput.COURSE._replace(updates=1, instances=2, episodes=2, batch=64)
+    for name, value in (("COURSE", small), ("STEPS", 2), ("SIDE_BY_SIDE", 2), ("RANDOM", 5), ("PROBLEMS", 3)):
+        monkeypatch.setattr(learned_throughput, name, value)
+    rows = learned.measure(runs=2, case=["throughput"])
+    assert len(rows) == 5 and all(0.0 < row.low <= row.per_second <= row.high and row.runs == 2 for row in rows)
+    assert rows[0].ours_over_this is None and rows[1].ours_over_this == 1.0 and rows[3].ours_over_this > 0.0

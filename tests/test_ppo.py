@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from qnroute.learning.routing import ppo
-from qnroute.learning.routing.advantages import among_group, generalized
+from qnroute.learning.routing.advantages import among_group, by_critic, generalized
 from qnroute.learning.routing.batch import Batch
 from qnroute.learning.routing.expert import Expert
 from qnroute.learning.routing.imitation import Course as Imitation
-from qnroute.learning.routing.imitation import imitated, share_of_bound, visited
 from qnroute.learning.routing.network import scores, tensors
+from qnroute.learning.routing.one_slot import imitated_on, refined_on, share_of_bound, visited
 from qnroute.learning.routing.policy import IMPOSSIBLE, RoutePolicy, first_weights, shapes
 from qnroute.learning.routing.pool import Pool, usual_problem
 from qnroute.models.path_packing import PathPacking
@@ -70,6 +70,18 @@ def test_generalized_advantages_are_torchrls():
     np.testing.assert_allclose(
         generalized(rewards, values, after, done, 0.97, 0.9), theirs[..., 0].numpy().T, atol=1e-6
     )
+
+
+def test_advantages_by_a_critic_are_those_of_each_episode_alone():
+    rng = np.random.default_rng(4)
+    episode = rng.integers(0, 6, 40)
+    reward, values = rng.normal(size=(2, 40))
+    found = by_critic(reward, values, episode, 0.97, 0.9)
+    for e in range(6):
+        here = np.flatnonzero(episode == e)
+        done = np.arange(len(here))[:, None] == len(here) - 1
+        expected = plainly(reward[here, None], values[here, None], np.zeros(1), done, 0.97, 0.9)
+        np.testing.assert_allclose(found[here], expected[:, 0], atol=1e-12)
 
 
 def test_advantages_among_a_group_have_its_mean_taken_out():
@@ -136,10 +148,46 @@ def test_the_clipped_loss_and_its_gradient_are_torchrls():
             np.testing.assert_allclose(at_own.numpy(), at_theirs.numpy(), atol=1e-6)
 
 
+def test_the_loss_of_a_critic_and_its_gradient_are_torchrls():
+    module = torchrl("")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from tensordict import TensorDict
+        from tensordict.nn import ProbabilisticTensorDictModule, ProbabilisticTensorDictSequential, TensorDictModule
+
+        torch.manual_seed(0)
+        seen, target = torch.randn(50, 4, dtype=torch.float64), torch.randn(50, dtype=torch.float64)
+        critic = torch.nn.Linear(4, 1, dtype=torch.float64)
+        actor = ProbabilisticTensorDictSequential(
+            TensorDictModule(torch.nn.Linear(4, 3, dtype=torch.float64), in_keys=["seen"], out_keys=["logits"]),
+            ProbabilisticTensorDictModule(
+                in_keys=["logits"], out_keys=["action"], distribution_class=torch.distributions.Categorical
+            ),
+        )
+        valued = TensorDictModule(critic, in_keys=["seen"], out_keys=["state_value"])
+        theirs = module.ClipPPOLoss(actor, valued, critic_coeff=1.0, loss_critic_type="l2", normalize_advantage=False)
+        names = theirs.tensor_keys
+        data = TensorDict(
+            {
+                "seen": seen, names.action: torch.zeros(50, dtype=torch.long), names.sample_log_prob: torch.zeros(50),
+                names.advantage: torch.zeros(50, 1), names.value_target: target[:, None],
+            },
+            [50],
+        )  # fmt: skip
+        expected = theirs(data)["loss_critic"]
+        found = theirs.critic_network_params.flatten_keys(".")
+        at_theirs = torch.autograd.grad(expected, [found["module.weight"], found["module.bias"]])
+        own = ppo.value_loss(critic(seen)[:, 0], target)
+        at_own = torch.autograd.grad(own, [critic.weight, critic.bias])
+        assert float(own.detach()) == pytest.approx(float(expected.detach()), abs=1e-6)
+        for one, other in zip(at_own, at_theirs):
+            np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-6)
+
+
 def test_the_parts_of_the_loss_by_hand():
     given, action, log_chance, advantage, mask = steps(7)
     anchor = torch.where(mask, torch.randn(given.shape, dtype=torch.float64), IMPOSSIBLE)
-    found = ppo.clipped_loss(given, action, log_chance, advantage, 0.1, anchor)
+    found = ppo.clipped_loss(given, action, log_chance, advantage, 0.1, anchor.log_softmax(-1))
     policy = entropy = far = outside = 0.0
     for i in range(len(action)):
         chance, other = (np.exp(x[i].detach().numpy() - float(x[i].max())) for x in (given, anchor))
@@ -190,11 +238,11 @@ def test_what_is_not_possible_and_the_order_of_candidates_make_no_difference():
 def test_imitation_agrees_with_the_expert_and_serves_more_than_it_began_with():
     learned, held = pools()
     told = []
-    policy, rounds = imitated(learned, held, Imitation(rounds=2, epochs=20), doing=told.append)
+    policy, _, rounds = imitated_on(learned, held, Imitation(rounds=2, epochs=20), doing=told.append)
     assert told == rounds and rounds[-1].agreed > 0.9 and rounds[0].states < rounds[1].states
     first = RoutePolicy(first_weights(np.random.default_rng(0)))
     assert share_of_bound(policy, held, candidates=8) > share_of_bound(first, held, candidates=8) + 0.05
-    again, _ = imitated(learned, held, Imitation(rounds=2, epochs=20))
+    again, _, _ = imitated_on(learned, held, Imitation(rounds=2, epochs=20))
     assert same(policy, again)
 
 
@@ -219,16 +267,16 @@ def test_refining_serves_more_than_a_policy_that_knows_little_and_never_less_tha
     first = RoutePolicy(first_weights(np.random.default_rng(3)))
     course = ppo.Course(updates=15, instances=6, episodes=8, learning_rate=3e-3, anchor=0.0, every=5)
     told = []
-    better, updates = ppo.refined(first, learned, held, course, doing=told.append)
+    better, most, updates = refined_on(first, learned, held, course, doing=told.append)
     assert (
         told == updates and [u.served is not None for u in updates] == [False] * 4 + [True] + ([False] * 4 + [True]) * 2
     )
     before, after = (share_of_bound(policy, held, candidates=8) for policy in (first, better))
-    assert after > before + 0.02 and after == max(u.served for u in updates if u.served is not None)
-    again, _ = ppo.refined(first, learned, held, course)
+    assert after > before + 0.02 and after == most == max(u.served for u in updates if u.served is not None)
+    again, _, _ = refined_on(first, learned, held, course)
     assert same(better, again)
     useless = ppo.Course(updates=2, instances=2, episodes=2, learning_rate=1.0, every=1)
-    kept, _ = ppo.refined(better, learned, held, useless)
+    kept, _, _ = refined_on(better, learned, held, useless)
     assert share_of_bound(kept, held, candidates=8) >= after
 
 
@@ -238,5 +286,5 @@ def test_an_anchor_keeps_the_policy_near():
     far = []
     for anchor in (0.0, 10.0):
         course = ppo.Course(updates=6, instances=3, episodes=8, learning_rate=3e-3, anchor=anchor)
-        far.append(ppo.refined(first, learned, held, course)[1][-1].divergence)
+        far.append(refined_on(first, learned, held, course)[2][-1].divergence)
     assert far[1] < 0.3 * far[0]

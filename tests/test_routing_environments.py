@@ -153,6 +153,9 @@ def test_what_does_not_fit_is_refused(pool):
     for candidates in (0, 2.5, True):
         with pytest.raises(ProblemError, match="candidates: found"):
             AllocationEnv(pool, candidates=candidates)
+    for num_envs in (0, -1, 2.5, True, "64"):
+        with pytest.raises(ProblemError, match=r"num_envs: found .*, expected a whole number from 1"):
+            AllocationVectorEnv(num_envs, pool)
     with pytest.raises(ProblemError, match="size: the pool given says that already"):
         AllocationVectorEnv(2, pool, size=3)
     for number in (5, -1, True, "a"):

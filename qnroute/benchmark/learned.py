@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from qnroute import generate
+from qnroute.benchmark.learned_throughput import Throughput
+from qnroute.benchmark.learned_throughput import measure as throughput
 from qnroute.benchmark.statistics import difference, mean_interval
 from qnroute.errors import ProblemError
 from qnroute.fields import chosen
@@ -24,6 +26,7 @@ from qnroute.problem import Problem
 
 SEED = 5_000_000
 REFERENCE = "density-greedy"
+THROUGHPUT = "throughput"
 METHODS: dict[str, tuple[str, dict]] = {
     "density-greedy": ("density-greedy", {}),
     "greedy": ("greedy", {}),
@@ -94,8 +97,9 @@ class Learned:
 
 
 def listing() -> list[str]:
-    """The families."""
-    return [f"{name}: {'seen' if family.seen else 'not seen'} in training" for name, family in FAMILIES.items()]
+    """The families, and what is measured only when asked for."""
+    families = [f"{name}: {'seen' if family.seen else 'not seen'} in training" for name, family in FAMILIES.items()]
+    return [*families, f"{THROUGHPUT}: decisions trained on in a CPU second, MaskablePPO beside; only when asked for"]
 
 
 def measure(
@@ -104,12 +108,23 @@ def measure(
     case: Sequence[str] | None = None,
     doing: Callable[[str], None] | None = None,
     interrupted: threading.Event | None = None,
-) -> list[Learned]:
-    """A row for each family and method; problems that `exact` has not proven in a minute are left out."""
-    stop, rows = interrupted or threading.Event(), []
-    asked = [name for name in case or FAMILIES if chosen("--case", name, FAMILIES)]
+) -> list[Learned | Throughput]:
+    """A row for each family and method, or each way of training; all families if no case is named."""
+    stop, asked = interrupted or threading.Event(), list(case or FAMILIES)
+    for name in asked:
+        chosen("--case", name, {**FAMILIES, THROUGHPUT: throughput})
     if len(set(asked)) < len(asked):
         raise ProblemError("--case: a family is given more than once")
+    families = [name for name in asked if name != THROUGHPUT]
+    rows: list[Learned | Throughput] = [*_on_families(families, runs, doing, stop)] if families else []
+    return rows + (throughput(runs=runs, doing=doing, interrupted=stop) if THROUGHPUT in asked else [])
+
+
+def _on_families(
+    asked: Sequence[str], runs: int, doing: Callable[[str], None] | None, stop: threading.Event
+) -> list[Learned]:
+    """Problems that `exact` has not proven in a minute are left out."""
+    rows = []
     solve(FAMILIES["erdos-renyi-16"].problem(0), "ppo")  # compiles
     for name in asked:
         shares: dict[str, list[float]] = {method: [] for method in METHODS}

@@ -109,7 +109,8 @@ BENCHMARKS = {
         ),
         Benchmark(
             "learned",
-            "learned and simple methods on one slot against the optimum, on families seen in training and others",
+            "learned and simple methods on one slot against the optimum, on families seen in training and others; "
+            "how fast policies are trained",
             "qnroute.benchmark.learned:measure",
             options=("case",),
             runs=30,

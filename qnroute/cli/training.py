@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import threading
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from qnroute.cli import console
+
+if TYPE_CHECKING:
+    from qnroute.learning.routing.checkpoints import Keeper
+    from qnroute.learning.routing.policy import RoutePolicy
+    from qnroute.learning.routing.recipes import Recipe
 
 app = typer.Typer(
     name="train",
@@ -27,37 +33,85 @@ def ppo(
         str | None, typer.Option(help="How: .toml; that of the built-in policy if left out.", metavar="FILE")
     ] = None,
     smoke: Annotated[bool, typer.Option("--smoke", help="A few seconds, to see whether it works.")] = False,
+    checkpoint: Annotated[
+        str | None, typer.Option(help="Write now and then all that the training can go on from.", metavar="FILE")
+    ] = None,
+    every: Annotated[int | None, typer.Option(min=1, help="Updates between two checkpoints (10).", metavar="N")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+    logs: Annotated[str | None, typer.Option(help="Write event files for TensorBoard.", metavar="FOLDER")] = None,
+    device: Annotated[str, typer.Option(help="Where it is updated: cpu, cuda, cuda:1, ...")] = "cpu",
 ) -> None:
     """Train a policy that chooses routes: imitation of exact answers, then PPO.
 
     Ctrl-C ends the training after the present round or update; the best weights so far are written.
     """
-    import threading
-
     from qnroute.errors import ProblemError
     from qnroute.formats.writing import require_writable
     from qnroute.interruption import noted
     from qnroute.learning.routing.policy_files import save_policy
-    from qnroute.learning.routing.recipes import SMOKE, load_recipe, trained
-    from qnroute.learning.training import require_torch
+    from qnroute.learning.routing.recipes import SMOKE, load_recipe
+    from qnroute.learning.training import require_device, require_torch
 
     if smoke and recipe is not None:
         raise ProblemError("--smoke is a recipe of its own: leave --recipe out")
+    if checkpoint is None and (resume or every is not None):
+        raise ProblemError(f"--{'resume' if resume else 'every'}: expected --checkpoint FILE as well")
     if not out.endswith(".safetensors"):
         raise ProblemError("expected a name ending in .safetensors", source=out)
     require_writable(out)
     require_torch("a routing policy")
+    require_device(device)
     how = SMOKE if smoke else load_recipe() if recipe is None else load_recipe(recipe)
+    keeper = None if checkpoint is None else _keeper(checkpoint, out, how, resume, every or 10)
     stop = threading.Event()
     with noted(stop):
-        policy = trained(how, doing=console.say, interrupted=stop)
+        policy = _trained(how, keeper, logs, device, stop)
     save_policy(out, policy)
     served = policy.told["served_of_bound"]
     console.say(
         "held apart, share of the bound: " + ", ".join(f"{100 * value:.3f} % {name}" for name, value in served.items())
     )
     if stop.is_set():
-        console.remark(f"interrupted: {out} has the best weights by then")
+        more = f"; --resume goes on from {checkpoint}" if checkpoint else ""
+        console.remark(f"interrupted: {out} has the best weights by then{more}")
+
+
+def _keeper(checkpoint: str, out: str, how: Recipe, resume: bool, every: int) -> Keeper:
+    """What writes checkpoints, and knows the one to go on from."""
+    import os
+
+    from qnroute.errors import ProblemError
+    from qnroute.formats.writing import require_writable
+    from qnroute.learning.routing.checkpoints import Keeper
+
+    if os.path.realpath(checkpoint) == os.path.realpath(out):
+        raise ProblemError("--checkpoint: expected another file than that of --out", source=checkpoint)
+    if not resume and os.path.exists(checkpoint):
+        raise ProblemError("is there already: --resume goes on from it, or name another file", source=checkpoint)
+    require_writable(checkpoint)
+    return Keeper(checkpoint, how.to_dict(), resume=resume, every=every)
+
+
+def _trained(how: Recipe, keeper: Keeper | None, logs: str | None, device: str, stop: threading.Event) -> RoutePolicy:
+    """The training itself, shown, logged and kept."""
+    import contextlib
+
+    from qnroute.cli.training_view import TrainingView
+    from qnroute.learning.event_files import EventFile
+    from qnroute.learning.routing.recipes import trained
+    from qnroute.learning.routing.scalars import scalars
+
+    with contextlib.ExitStack() as open_:
+        log = open_.enter_context(EventFile(logs)) if logs is not None else None
+        view = open_.enter_context(TrainingView(how))
+
+        def doing(found) -> None:
+            view.told(found)
+            if log is not None and not isinstance(found, str):
+                log.write(found.number, scalars(found))
+
+        given = {} if keeper is None else {"resumed": keeper.begun, "keep": keeper.keep(stop)}
+        return trained(how, device=device, doing=doing, interrupted=stop, **given)
 
 
 def register(root: typer.Typer) -> None:

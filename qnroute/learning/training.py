@@ -8,7 +8,8 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from qnroute.errors import SolverError
+from qnroute.errors import ProblemError, SolverError
+from qnroute.fields import brief
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +21,22 @@ def require_torch(what: str) -> None:
     """Say what to install where torch is missing; `what` is to be trained."""
     if importlib.util.find_spec("torch") is None:
         raise SolverError(f'training {what} needs torch: pip install "qnroute[learn]"')
+
+
+def require_device(device: str) -> None:
+    """Refuse what is no device to train on, or is not there."""
+    import torch
+
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        kind = ""
+    if kind not in ("cpu", "cuda"):
+        raise ProblemError(f"device: found {brief(device)}, expected cpu, cuda or cuda:NUMBER")
+    number = torch.device(device).index or 0
+    if kind == "cuda" and number >= torch.cuda.device_count():
+        there = torch.cuda.device_count()
+        raise SolverError(f"device {device}: torch finds {there or 'no'} CUDA device{'s' * (there > 1)} here: use cpu")
 
 
 @contextlib.contextmanager
@@ -36,6 +53,20 @@ def alone(seed: int) -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(threads)
+
+
+@contextlib.contextmanager
+def flushed() -> Iterator[None]:
+    """Numbers too small for their exponent count as 0, in this thread: gradients of what is almost sure are full of
+    them, and each costs a hundred others."""
+    import torch
+
+    flushing = torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        if flushing:
+            torch.set_flush_denormal(False)
 
 
 class Adam:

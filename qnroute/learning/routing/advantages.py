@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 
 
 def generalized(
@@ -18,13 +19,39 @@ def generalized(
     after : (E,) the critic's of the state after the last step
     done : (T, E) bool, whether the episode ended with the step: nothing is to be had after it
     """
-    found, running = np.zeros_like(values), np.zeros_like(after)
-    following = after
-    for t in range(len(rewards) - 1, -1, -1):
-        on = ~done[t]
-        delta = rewards[t] + discount * following * on - values[t]
-        running = delta + discount * decay * running * on
-        found[t], following = running, values[t]
+    return _generalized(
+        *(np.asarray(x, dtype=np.float64) for x in (rewards, values, after)), np.asarray(done), discount, decay
+    )
+
+
+def by_critic(reward: np.ndarray, values: np.ndarray, episode: np.ndarray, discount: float, decay: float) -> np.ndarray:
+    """(n,) `generalized` advantages of decisions in whole episodes, each in the order of time, nothing after the last.
+
+    Parameters
+    ----------
+    reward, values : (n,) until the next decision of the episode, and the critic's of the state before it
+    episode : (n,) the episode of each
+    """
+    order = np.argsort(episode, kind="stable")
+    own = episode[order]
+    done = np.append(own[1:] != own[:-1], True)
+    found = np.empty(len(order))
+    found[order] = generalized(
+        reward[order, None], values[order, None], np.zeros(1), done[:, None], discount, decay
+    )[:, 0]  # fmt: skip
+    return found
+
+
+@njit(cache=True, error_model="numpy")
+def _generalized(rewards, values, after, done, discount, decay):
+    found = np.empty_like(values)
+    for e in range(values.shape[1]):
+        following, running = after[e], 0.0
+        for t in range(len(values) - 1, -1, -1):
+            on = 0.0 if done[t, e] else 1.0
+            delta = rewards[t, e] + discount * following * on - values[t, e]
+            running = delta + discount * decay * running * on
+            found[t, e], following = running, values[t, e]
     return found
 
 

@@ -130,7 +130,9 @@ class AllocationVectorEnv(VectorEnv):
         shaped: bool = True,
         **rest: Any,
     ):
-        self.num_envs = num_envs
+        if isinstance(num_envs, bool) or not isinstance(num_envs, int | np.integer) or num_envs < 1:
+            raise ProblemError(f"num_envs: found {num_envs!r:.60}, expected a whole number from 1")
+        self.num_envs = int(num_envs)
         self._game = _Game(problems, num_envs, candidates, shaped, rest)
         self.single_observation_space, self.single_action_space = self._game.observations, self._game.actions
         self.observation_space = batch_space(self.single_observation_space, num_envs)

@@ -1,8 +1,8 @@
-"""Imitation of exact answers, in the states that the policy itself comes to.
+"""Imitation of an expert, in the states that the policy itself comes to.
 
 DAgger (Ross, Gordon and Bagnell, AISTATS 2011): in the first round the expert plays; later ones mix its actions with
-those of the policy learned so far. All states seen are kept. The weights given back are those of the round that served
-most on instances held apart.
+those of the policy learned so far. All states seen are kept. The weights given back are those of the round that
+measured most. Where states are visited and what is measured are functions of the caller.
 """
 
 from __future__ import annotations
@@ -13,12 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qnroute.learning.routing.batch import Batch
-from qnroute.learning.routing.expert import Expert
-from qnroute.learning.routing.policy import RoutePolicy, Weights, first_weights
-from qnroute.learning.routing.pool import Pool
-from qnroute.learning.routing.rollouts import played
-from qnroute.learning.training import Adam, alone, require_torch
+from qnroute.learning.routing.checkpoints import Snapshot
+from qnroute.learning.routing.policy import RoutePolicy, Weights
+from qnroute.learning.training import alone, flushed, require_torch
 
 
 class Course(NamedTuple):
@@ -33,8 +30,9 @@ class Course(NamedTuple):
 
 
 class Round(NamedTuple):
-    """What a round came to: states seen so far, the mean loss of its last epoch, and the share of the bound served."""
+    """What a round came to: states so far, the mean loss of the last epoch, how often it agreed, what it measured."""
 
+    number: int
     states: int
     loss: float
     agreed: float
@@ -50,90 +48,79 @@ class States(NamedTuple):
 
 
 def imitated(
-    learned: Pool,
-    held: Pool,
+    begin: RoutePolicy,
+    visit: Callable[[RoutePolicy, float, np.random.Generator], States],
+    measure: Callable[[RoutePolicy], float],
     course: Course | None = None,
     *,
-    candidates: int = 8,
+    device: str = "cpu",
+    resumed: Snapshot | None = None,
+    keep: Callable[[Snapshot], None] | None = None,
     doing: Callable[[Round], None] | None = None,
     interrupted: threading.Event | None = None,
-) -> tuple[RoutePolicy, list[Round]]:
-    """A policy that does as the best completions do, and how it came about.
+) -> tuple[RoutePolicy, float, list[Round]]:
+    """A policy that does as the expert does, what it measures, and the rounds made.
 
     Parameters
     ----------
-    learned, held
-        Instances to learn from, and those that choose among the rounds.
-    doing
-        Told of each round.
+    visit
+        States that a policy comes to where so great a share of the actions is the expert's.
+    measure
+        What a policy is worth on what is held apart; chooses among the rounds.
+    device
+        Where it is fitted.
+    resumed, keep
+        A snapshot to go on from, and what takes one after each round.
     interrupted
-        Set from outside to stop after the present round.
+        Set from outside to stop after the present round; one is made in any case.
     """
     require_torch("a routing policy")
-    course, stop = course or Course(), interrupted or threading.Event()
-    rng = np.random.default_rng(course.seed)
-    weights, parts, rounds = first_weights(rng), [], []
+    course, stop, rounds = course or Course(), interrupted or threading.Event(), []
+    rng, number, states = np.random.default_rng([course.seed, 1]), 0, []
+    weights: Weights = {name: np.asarray(value) for name, value in begin.weights.items()}
     best, most = weights, -np.inf
-    for number in range(course.rounds):
-        share = course.expert if number else 1.0
-        parts.append(visited(RoutePolicy(weights), learned, share, rng, candidates=candidates))
-        every = States(*(np.concatenate(columns) for columns in zip(*parts)))
-        weights, loss, agreed = _fitted(weights, every, course, rng)
-        served = share_of_bound(RoutePolicy(weights), held, candidates=candidates)
-        rounds.append(Round(len(every.label), loss, agreed, served))
-        if doing is not None:
-            doing(rounds[-1])
+    if resumed is not None:
+        number, most = resumed.number, resumed.told["most"]
+        weights, best = resumed.part("weights"), resumed.part("best")
+        states = [States(**resumed.part("states"))]
+        rng.bit_generator.state = resumed.told["random"]
+    while number < course.rounds and (number == 0 or not stop.is_set()):
+        states.append(visit(RoutePolicy(weights), course.expert if number else 1.0, rng))
+        number, states = number + 1, [States(*(np.concatenate(columns) for columns in zip(*states)))]
+        weights, loss, agreed = _fitted(weights, states[0], course, rng, device)
+        served = measure(RoutePolicy(weights))
         if served > most:
             best, most = weights, served
-        if stop.is_set():
-            break
-    return RoutePolicy(best), rounds
+        rounds.append(Round(number, len(states[0].label), loss, agreed, served))
+        if keep is not None:
+            parts = {"weights": weights, "best": best, "states": states[0]._asdict()}
+            keep(Snapshot.of("imitation", number, parts, {"most": most, "random": rng.bit_generator.state}))
+        if doing is not None:
+            doing(rounds[-1])
+    return RoutePolicy(best), most, rounds
 
 
-def visited(policy: RoutePolicy, pool: Pool, expert: float, rng: np.random.Generator, *, candidates: int) -> States:
-    """The states of an episode on each instance, its actions the expert's with this chance, else the policy's."""
-    batch = Batch(pool.lot, pool.plan, len(pool), candidates=candidates)
-    view = batch.start(np.arange(len(pool)), np.arange(len(pool)))
-    teacher, parts = Expert(batch), []
-    while True:
-        here = np.flatnonzero(view.mask[:, 1:].any(axis=1))
-        if not len(here):
-            return States(*(np.concatenate(columns) for columns in zip(*parts)))
-        label = teacher.actions(here)
-        parts.append((view.seen[here].copy(), view.mask[here].copy(), label))
-        own = policy.scores(view.seen[here], view.mask[here]).argmax(axis=1)
-        taken = np.where(rng.random(len(here)) < expert, label, own)
-        teacher.went(here, taken, label)
-        actions = np.zeros(len(pool), dtype=np.int64)
-        actions[here] = taken
-        batch.step(actions)
-
-
-def share_of_bound(policy: RoutePolicy, pool: Pool, *, candidates: int) -> float:
-    """The mean share of the relaxation's bound that the policy's best choices bring."""
-    worth = played(policy, pool.lot, pool.plan, np.arange(len(pool)), candidates=candidates).worth
-    return float((worth / pool.prices.bound).mean())
-
-
-def _fitted(begin: Weights, states: States, course: Course, rng: np.random.Generator) -> tuple[Weights, float, float]:
+def _fitted(
+    begin: Weights, states: States, course: Course, rng: np.random.Generator, device: str
+) -> tuple[Weights, float, float]:
     """Weights after some epochs of cross-entropy, the loss of the last one, and how often expert and policy agree."""
     import torch
     from torch.nn.functional import cross_entropy
 
-    from qnroute.learning.routing.network import arrays, scores, tensors
+    from qnroute.learning.routing.network import Learner
 
-    with alone(course.seed):
-        weights = tensors(begin)
-        adam = Adam(list(weights.values()), course.learning_rate)
-        seen, mask, label = (torch.from_numpy(part) for part in states)
+    with alone(course.seed), flushed():
+        learner = Learner(begin, device)
+        seen, mask, label = (learner.put(part) for part in states)
         for epoch in range(course.epochs):
-            adam.rate = course.learning_rate * (1.0 - epoch / (course.epochs + 2))
-            loss = agreed = 0.0
-            for rows in torch.from_numpy(rng.permutation(len(label))).split(course.batch):
-                said = scores(weights, seen[rows], mask[rows])
+            learner.adam.rate = course.learning_rate * (1.0 - epoch / (course.epochs + 2))
+            sums = torch.zeros(2, device=seen.device)
+            for rows in learner.put(rng.permutation(len(label))).split(course.batch):
+                said = learner.scores(seen, mask, rows)
                 error = cross_entropy(said, label[rows])
                 error.backward()
-                adam.step()
-                loss += float(error.detach()) * len(rows)
-                agreed += float((said.detach().argmax(-1) == label[rows]).sum())
-        return arrays(weights), loss / len(label), agreed / len(label)
+                learner.adam.step()
+                right = (said.detach().argmax(-1) == label[rows]).float().mean()
+                sums += len(rows) * torch.stack([error.detach(), right])
+        loss, agreed = (sums / len(label)).tolist()
+        return dict(learner.answering().weights), loss, agreed

@@ -14,11 +14,14 @@ from qnroute.errors import ProblemError
 from qnroute.fields import brief, brief_name
 from qnroute.formats.reading import decode, read_bytes, source_of
 from qnroute.learning.routing import imitation, ppo
+from qnroute.learning.routing.checkpoints import Snapshot
+from qnroute.learning.routing.one_slot import imitated_on, refined_on
 from qnroute.learning.routing.policy import RoutePolicy
 from qnroute.learning.routing.pool import Pool
 from qnroute.learning.routing.problems import mixed
 
 BUILT_IN = Path(__file__).with_name("weights") / "routing.toml"
+_FROM_0 = "seed", "warmup"  # whole numbers that may be 0
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def _faults(part: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> li
         if name not in known:
             faults.append(f"{part}.{brief_name(name)}: unknown, expected one of {', '.join(known)}")
             continue
-        whole, least = isinstance(known[name], int), int(isinstance(known[name], int) and name != "seed")
+        whole, least = isinstance(known[name], int), int(isinstance(known[name], int) and name not in _FROM_0)
         fit = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
         if not fit or not least <= value < 1e9:
             what = "whole number" if whole else "number"
@@ -94,45 +97,38 @@ def _faults(part: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> li
 def trained(
     recipe: Recipe,
     *,
-    doing: Callable[[str], None] | None = None,
+    device: str = "cpu",
+    resumed: Snapshot | None = None,
+    keep: Callable[[Snapshot], None] | None = None,
+    doing: Callable[[str | imitation.Round | ppo.Update], None] | None = None,
     interrupted: threading.Event | None = None,
 ) -> RoutePolicy:
     """A policy by the recipe: it imitates, and is refined; the same recipe gives the same weights.
 
     Parameters
     ----------
+    device
+        Where it is updated, as torch calls it.
+    resumed, keep
+        A snapshot to go on from, and what takes one after each round and update.
     doing
-        Told in a line what has been reached.
+        Told what has been reached.
     interrupted
         Set from outside to end after the present round or update with the best so far.
     """
-    tell, stop = doing or (lambda text: None), interrupted or threading.Event()
+    tell, stop = doing or (lambda found: None), interrupted or threading.Event()
     sizes = recipe.problems
     tell(f"{sizes.learned} problems to learn from, {sizes.held} held apart")
     learned = Pool.of(mixed, size=sizes.learned, seed=sizes.seed)
     held = Pool.of(mixed, size=sizes.held, seed=sizes.seed + sizes.learned)
-    policy, rounds = imitation.imitated(
-        learned, held, recipe.imitation, doing=lambda r: tell(_round(r)), interrupted=stop
-    )  # fmt: skip
-    served = {"imitation": max(r.served for r in rounds)}
+    how: dict[str, Any] = {"device": device, "doing": tell, "interrupted": stop}
+    if resumed is None or resumed.stage == "imitation":
+        policy, most, _ = imitated_on(learned, held, recipe.imitation, resumed=resumed, keep=keep, **how)
+        served, resumed = {"imitation": most}, None
+    else:
+        policy, served = RoutePolicy(resumed.part("best")), dict(resumed.told["served"])
     if not stop.is_set():
-        policy, updates = ppo.refined(
-            policy, learned, held, recipe.ppo, doing=lambda u: tell(_update(u)), interrupted=stop
-        )  # fmt: skip
-        served["ppo"] = max([served["imitation"], *(u.served for u in updates if u.served is not None)])
+        adding = None if keep is None else lambda found: keep(found.telling(served=dict(served)))
+        policy, most, _ = refined_on(policy, learned, held, recipe.ppo, resumed=resumed, keep=adding, **how)
+        served["ppo"] = most
     return RoutePolicy(policy.weights, {"recipe": recipe.to_dict(), "served_of_bound": served})
-
-
-def _round(found: imitation.Round) -> str:
-    return (
-        f"imitation: {found.states:,} states, loss {found.loss:.4f}, agrees in {100 * found.agreed:.1f} %, "
-        f"serves {100 * found.served:.3f} % of the bound"
-    )
-
-
-def _update(found: ppo.Update) -> str:
-    served = "" if found.served is None else f", held apart {100 * found.served:.3f} %"
-    return (
-        f"update {found.number}: {100 * found.value:.3f} % of the bound{served}; loss {found.loss:.4f}, entropy "
-        f"{found.entropy:.4f}, divergence {found.divergence:.4f}, clipped {100 * found.clipped:.1f} %"
-    )
