@@ -6,20 +6,17 @@ independent. What a policy may know is this, and what came so far; not what come
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from qnroute.errors import ProblemError
-from qnroute.learning.routing.problems import NODES, SEEN, drawn
 from qnroute.models.lots import Instance, Lot, offers_of, together
 from qnroute.network import Network
 from qnroute.problem import Problem, Request
 
-PAIRS = 2.0  # that ask, for each node
-CHANNELS = 2, 5
 WEIGHTS = 0.5, 2.0
 
 
@@ -117,30 +114,3 @@ def arrivals(lot: Lot, demand: Demand, instances: np.ndarray, rng: np.random.Gen
         group[e] = first + np.minimum(place, last - first - 1)
     low, high = (part[instances][:, None] for part in (demand.low, demand.high))
     return Arrivals(group, low + (high - low) * level)
-
-
-def mixed_stream(seed: int) -> Stream:
-    """A stream to train on: 16 to 32 nodes, topologies of `problems.SEEN`; every seed another."""
-    rng = np.random.default_rng([seed, 8])
-    return drawn_stream(str(rng.choice(SEEN)), int(rng.choice(NODES)), rng, seed)
-
-
-def drawn_stream(topology: str, nodes: int, rng: np.random.Generator, seed: int, *, per_request: int = 8) -> Stream:
-    """Two pairs a node ask, some far more often than others, 1.5 to 2.5 times as much as the links can carry."""
-    network = drawn(topology, nodes, rng, seed)
-    network = network.replace(channels=rng.integers(*CHANNELS, len(network.source), endpoint=True))
-    ids = network.node_ids
-    pairs: dict[tuple[int, int], None] = {}
-    while len(pairs) < round(PAIRS * nodes):
-        one, other = sorted(rng.choice(nodes, 2, replace=False).tolist())
-        pairs[one, other] = None
-    rate = rng.exponential(size=len(pairs))
-    named = [(ids[one], ids[other]) for one, other in pairs]
-    probe = Stream.of(network, named, rate, count=1, per_request=1)
-    hops = float(probe.demand.rate @ probe.instance.lot.facts[:, 2])
-    count = round(float(rng.uniform(1.5, 2.5)) * float(network.channels.sum()) / hops)
-    return Stream.of(network, named, rate, count=max(count, 1), per_request=per_request)
-
-
-Source = Stream | Sequence[Stream] | Callable[[int], Stream]
-"""One stream, several, or what makes one of a seed."""
