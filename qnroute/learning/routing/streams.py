@@ -10,6 +10,7 @@ import numpy as np
 from qnroute.errors import ProblemError
 from qnroute.fields import brief
 from qnroute.learning.routing.demand import Arrivals, Demand, Stream, arrivals, gathered
+from qnroute.learning.routing.online import Known
 from qnroute.learning.routing.outlook import Outlook, outlook_of
 from qnroute.learning.routing.problems import NODES, SEEN, drawn
 from qnroute.models.lots import Lot, instance_of, together
@@ -49,6 +50,11 @@ class StreamPool:
 
     def __len__(self) -> int:
         return len(self.streams)
+
+    @property
+    def known(self) -> Known:
+        """What an episode goes by."""
+        return Known(self.lot, self.demand, self.outlook)
 
     def arrivals(self, instances: np.ndarray, rng: np.random.Generator) -> Arrivals:
         """A sequence for each of these instances."""
