@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from qnroute.allocation import Allocation, Route
 from qnroute.errors import ProblemError
 from qnroute.models.lots import Instance, Lot, offers_of, together
 from qnroute.network import Network
@@ -90,6 +91,20 @@ class Stream:
             for t, (k, w) in enumerate(zip(group.tolist(), weight.tolist()), start=1)
         ]
         return Problem(self.instance.problem.network, requests)
+
+    def allocation(self, problem: Problem, group: np.ndarray, taken: np.ndarray) -> Allocation:
+        """What was taken of a sequence, as an allocation of its `problem`.
+
+        Parameters
+        ----------
+        taken : actions, 0 for a refusal and i + 1 for the candidate at place i
+        """
+        first, routes = self.instance.lot.first, []
+        for request, k, action in zip(problem.requests, group.tolist(), taken.tolist()):
+            if action:
+                route = self.instance.table.route(self.instance.column[first[k] + action - 1])
+                routes.append(Route(request.id, route.nodes))
+        return Allocation(tuple(routes))
 
 
 def _pairs(instance: Instance) -> np.ndarray:
