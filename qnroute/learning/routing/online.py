@@ -32,7 +32,7 @@ REFUSE = 0  # the action; the candidate at place i is action i + 1
 _HOPS = 10.0  # a unit
 _ROOM = 4.0  # units of a row
 _COME = 100.0  # requests
-_CLIP = 8.0
+MOST = 8.0  # of any feature
 
 
 class Known(NamedTuple):
@@ -198,10 +198,10 @@ def _observe(known, come, state, e, seen, mask):
     for at in range(len(mask)):
         if mask[at]:
             f = seen[at]
-            f[5], f[10] = level, max(f[8] - top, -_CLIP)
+            f[5], f[10] = level, max(f[8] - top, -MOST)
             f[1] = lot.value[lot.first[k] + at - 1] / lot.value[lot.first[k]] if at else 0.0
-            f[15], f[16], f[18] = share, min(t / _COME, _CLIP), pace - share
-            f[17] = min(demand.rate[k] * t / _ROOM, _CLIP)
+            f[15], f[16], f[18] = share, min(t / _COME, MOST), pace - share
+            f[17] = min(demand.rate[k] * t / _ROOM, MOST)
 
 
 @njit(cache=True, error_model="numpy")
@@ -210,7 +210,7 @@ def _item(known, b, left, t, weight, j, f):
     lot, unit, start = known.lot, known.outlook.unit[b], known.lot.rows[b]
     value, hops = weight * lot.value[j] / unit, lot.facts[j, 2]
     price = cost = dearest = pressure = 0.0
-    spare, units = 1.0, _CLIP * _ROOM
+    spare, units = 1.0, MOST * _ROOM
     for i in range(lot.indptr[j], lot.indptr[j + 1]):
         r = lot.row[i]
         here, lost = left[r - start], loss(known, left, start, t, i)
@@ -219,12 +219,12 @@ def _item(known, b, left, t, weight, j, f):
         dearest = max(dearest, lost)
         spare, units = min(spare, (here - lot.amount[i]) / lot.capacity[r]), min(units, here - lot.amount[i])
         pressure = max(pressure, known.outlook.used[r] * t / known.demand.count[b] / here)
-    f[0], f[2], f[3] = min(value, _CLIP), min(value / np.sqrt(hops), _CLIP), min(hops / _HOPS, _CLIP)
+    f[0], f[2], f[3] = min(value, MOST), min(value / np.sqrt(hops), MOST), min(hops / _HOPS, MOST)
     f[4] = lot.facts[j, 0]
-    f[6], f[7] = min(max(value - price / unit, -_CLIP), _CLIP), min(price / unit, _CLIP)
-    f[8], f[9] = min(max(value - cost / unit, -_CLIP), _CLIP), min(cost / unit, _CLIP)
-    f[11], f[12], f[13] = min(dearest / unit, _CLIP), spare, units / _ROOM
-    f[14], f[19] = min(pressure, _CLIP), 1.0
+    f[6], f[7] = min(max(value - price / unit, -MOST), MOST), min(price / unit, MOST)
+    f[8], f[9] = min(max(value - cost / unit, -MOST), MOST), min(cost / unit, MOST)
+    f[11], f[12], f[13] = min(dearest / unit, MOST), spare, units / _ROOM
+    f[14], f[19] = min(pressure, MOST), 1.0
 
 
 @njit(cache=True, error_model="numpy")
