@@ -114,9 +114,10 @@ class Online:
             for place, amount in item.uses.items()
         }
 
-    def view(self, shown=8):
-        """Features and mask of refusal and of the candidates."""
-        seen, mask = [[0.0] * 20 for _ in range(shown + 1)], [True] + [False] * shown
+    def view(self, price, used, shown=8):
+        """Features and mask of refusal and of the candidates; `price` and `used` of places as they are now."""
+        price, used = (dict(zip(self.twin.price, part)) for part in (price, used))
+        seen, mask = [[0.0] * 23 for _ in range(shown + 1)], [True] + [False] * shown
         if self.over:
             return seen, mask
         twin, (k, weight) = self.twin, self.asked[self.at]
@@ -138,7 +139,9 @@ class Online:
                     cut(value), item.value / self.items[0].value, cut(value / math.sqrt(item.hops)), item.hops / 10,
                     item.success, 0.0, cut(value - twin.cost(item) / unit), cut(twin.cost(item) / unit), nets[at],
                     cut(sum(lost.values()) / unit), 0.0, cut(max([0.0, *lost.values()]) / unit), min([1.0, *spare]),
-                    min([32.0, *units]) / 4, cut(max([0.0, *pressing])), 0.0, 0.0, 0.0, 0.0, 1.0,
+                    min([32.0, *units]) / 4, cut(max([0.0, *pressing])), 0.0, 0.0, 0.0, 0.0,
+                    cut(value - (due := sum(price[p] * a for p, a in item.uses.items()) / unit)), cut(due),
+                    cut(max([0.0, *(used[p] / self.left[p] for p in item.uses)])), 1.0,
                 ]  # fmt: skip
                 seen[at] = own
         top = max(0.0, *nets.values())

@@ -89,7 +89,7 @@ def test_the_twin_plays_the_same_game(pool, shaped):
         done = np.zeros(8, dtype=bool)
         while not done.all():
             for e, game in enumerate(games):
-                seen, mask = game.view()
+                seen, mask = game.view(batch.state.price[e].tolist(), batch.state.used[e].tolist())
                 assert view.mask[e].tolist() == mask
                 np.testing.assert_allclose(view.seen[e], seen, rtol=2e-3, atol=2e-4)
             actions = rng.integers(0, 10, 8)
@@ -221,4 +221,4 @@ def test_drawn_streams_ask_for_more_than_there_is():
     stream = drawn_stream("waxman", 16, np.random.default_rng(0), 5)
     lot, demand = stream.instance.lot, stream.demand
     carried = stream.instance.problem.network.channels.sum() / (demand.rate @ lot.facts[lot.first[:-1], 2])
-    assert 1.3 < demand.count[0] / carried < 2.7 and len(FEATURES) == 20
+    assert 1.3 < demand.count[0] / carried < 2.7 and len(FEATURES) == 23

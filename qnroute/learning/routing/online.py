@@ -13,25 +13,27 @@ from numba import njit
 
 from qnroute.learning.routing.batch import Step, View
 from qnroute.learning.routing.demand import Arrivals, Demand
-from qnroute.learning.routing.outlook import Outlook
+from qnroute.learning.routing.outlook import Outlook, expect
 from qnroute.models.lots import Lot
 
 FEATURES = (
     "value", "of_best", "density", "hops", "success", "weight", "reduced", "price", "net", "cost", "behind", "dearest",
-    "spare", "units", "pressure", "left", "to_come", "again", "pace", "route",
+    "spare", "units", "pressure", "left", "to_come", "again", "pace", "now", "due", "strain", "route",
 )  # fmt: skip
 """Of a candidate. In units of the mean value of a request's best route: its value, value over the root of its links,
 value less bid prices, these prices, value less what its rows lose (`outlook`), that loss, how far it is behind the best,
-the loss of the dearest row. As shares: of the best of its request, the weight between lowest and highest, what stays of
-the scarcest row, the expected use of the row in most demand over what is left of it, requests to come, what is left
-of all rows at bid prices less requests to come. Then links, units that stay of the scarcest row, requests to come and
-those of the same pair. The last is 1, and 0 for refusal."""
+the loss of the dearest row; value less bid prices found anew now and then for what is left, and these. As shares: of
+the best of its request, the weight between lowest and highest, what stays of the scarcest row, the expected use of the
+row in most demand over what is left of it, by the first prices (`pressure`) and the present ones (`strain`), requests to
+come, what is left of all rows at bid prices less requests to come (`pace`). Then links, units that stay of the scarcest
+row, requests to come and those of the same pair. The last is 1, and 0 for refusal."""
 
 REFUSE = 0  # the action; the candidate at place i is action i + 1
 
 _HOPS = 10.0  # a unit
 _ROOM = 4.0  # units of a row
 _COME = 100.0  # requests
+_EVERY, _ROUNDS = 4, 30  # requests from one search for prices to the next, and its steps
 MOST = 8.0  # of any feature
 
 
@@ -52,6 +54,9 @@ class OnlineState(NamedTuple):
     worth: np.ndarray  # (E,) float64, of what was taken
     promise: np.ndarray  # (E,) float64, what the rows are worth together
     taken: np.ndarray  # (E, T) int64: the action taken at each request
+    price: np.ndarray  # (E, rows) bid prices for what is left, found now and then
+    used: np.ndarray  # (E, rows) the use of each row expected then
+    found: np.ndarray  # (E,) int64, requests that were to come then
 
 
 class OnlineBatch:
@@ -75,7 +80,8 @@ class OnlineBatch:
         self.come = Arrivals(np.zeros((episodes, longest), np.int64), np.zeros((episodes, longest)))
         self.state = OnlineState(
             whole, whole.copy(), np.zeros((episodes, rows)), np.zeros(episodes), np.zeros(episodes),
-            np.zeros((episodes, longest), dtype=np.int64),
+            np.zeros((episodes, longest), dtype=np.int64), np.zeros((episodes, rows)), np.zeros((episodes, rows)),
+            whole.copy(),
         )  # fmt: skip
         shape = episodes, candidates + 1
         self.view = View(np.zeros((*shape, len(FEATURES)), dtype=np.float32), np.zeros(shape, dtype=np.bool_))
@@ -101,6 +107,9 @@ def _start(known, come, state, view, episodes):
         b = state.instance[e]
         start, stop = known.lot.rows[b], known.lot.rows[b + 1]
         state.left[e, : stop - start] = known.lot.capacity[start:stop]
+        state.price[e, : stop - start] = known.outlook.price[start:stop]
+        state.used[e, : stop - start] = known.outlook.used[start:stop]
+        state.found[e] = known.demand.count[b]
         state.place[e], state.worth[e], state.taken[e, :] = 0, 0.0, REFUSE
         _to_next(known, come, state, view, e)
         state.promise[e] = _promise(known, state, e)
@@ -144,8 +153,20 @@ def _to_next(known, come, state, view, e):
         k = come.group[e, state.place[e]]
         for j in range(lot.first[k], min(lot.first[k + 1], lot.first[k] + view.mask.shape[1] - 1)):
             if fits(lot, left, start, j):
+                _look_again(known, state, e)
                 return
         state.place[e] += 1
+
+
+@njit(cache=True, error_model="numpy")
+def _look_again(known, state, e):
+    """Find bid prices anew where the last ones are some requests old."""
+    b = state.instance[e]
+    t, rows = known.demand.count[b] - state.place[e] - 1, known.lot.rows[b + 1] - known.lot.rows[b]
+    if t > 0 and state.found[e] - t > _EVERY:
+        price, used, unit = state.price[e, :rows], state.used[e, :rows], known.outlook.unit[b]
+        expect(known.lot, known.demand, b, state.left[e, :rows], float(t), unit, price, used, _ROUNDS, 0.03)
+        state.found[e] = t
 
 
 @njit(cache=True, error_model="numpy")
@@ -193,7 +214,7 @@ def _observe(known, come, state, e, seen, mask):
         if fits(lot, left, start, j):
             at = j - lot.first[k] + 1
             mask[at] = True
-            _item(known, b, left, t, weight, j, seen[at])
+            _item(known, state, e, t, weight, j, seen[at])
             top = max(top, seen[at, 8])
     for at in range(len(mask)):
         if mask[at]:
@@ -205,26 +226,30 @@ def _observe(known, come, state, e, seen, mask):
 
 
 @njit(cache=True, error_model="numpy")
-def _item(known, b, left, t, weight, j, f):
+def _item(known, state, e, t, weight, j, f):
     """The features of a candidate that are its own."""
-    lot, unit, start = known.lot, known.outlook.unit[b], known.lot.rows[b]
+    lot, b, left = known.lot, state.instance[e], state.left[e]
+    unit, start = known.outlook.unit[b], lot.rows[b]
     value, hops = weight * lot.value[j] / unit, lot.facts[j, 2]
-    price = cost = dearest = pressure = 0.0
+    price = due = cost = dearest = pressure = strain = 0.0
     spare, units = 1.0, MOST * _ROOM
     for i in range(lot.indptr[j], lot.indptr[j + 1]):
         r = lot.row[i]
         here, lost = left[r - start], loss(known, left, start, t, i)
         price += lot.amount[i] * known.outlook.price[r]
+        due += lot.amount[i] * state.price[e, r - start]
         cost += lost
         dearest = max(dearest, lost)
         spare, units = min(spare, (here - lot.amount[i]) / lot.capacity[r]), min(units, here - lot.amount[i])
         pressure = max(pressure, known.outlook.used[r] * t / known.demand.count[b] / here)
+        strain = max(strain, state.used[e, r - start] / here)
     f[0], f[2], f[3] = min(value, MOST), min(value / np.sqrt(hops), MOST), min(hops / _HOPS, MOST)
     f[4] = lot.facts[j, 0]
     f[6], f[7] = min(max(value - price / unit, -MOST), MOST), min(price / unit, MOST)
     f[8], f[9] = min(max(value - cost / unit, -MOST), MOST), min(cost / unit, MOST)
     f[11], f[12], f[13] = min(dearest / unit, MOST), spare, units / _ROOM
-    f[14], f[19] = min(pressure, MOST), 1.0
+    f[14], f[21], f[22] = min(pressure, MOST), min(strain, MOST), 1.0
+    f[19], f[20] = min(max(value - due / unit, -MOST), MOST), min(due / unit, MOST)
 
 
 @njit(cache=True, error_model="numpy")

@@ -79,29 +79,30 @@ def expect(lot, demand, b, left, count, unit, price, used, rounds, step):
 
 @njit(cache=True, error_model="numpy")
 def _response(lot, demand, b, left, count, price, use):
-    """What demand gains at these prices, and uses."""
+    """What demand gains at these prices, and uses; what does not fit is not for sale."""
     use[:] = 0.0
-    start, gain = lot.rows[b], 0.0
+    start, total = lot.rows[b], 0.0
     step = (demand.high[b] - demand.low[b]) / LEVELS
+    cost = np.empty(lot.items[b + 1] - lot.items[b])
     for k in range(lot.groups[b], lot.groups[b + 1]):
-        share = demand.rate[k] * count / LEVELS
+        first, last, share = lot.first[k], lot.first[k + 1], demand.rate[k] * count / LEVELS
+        for j in range(first, last):
+            cost[j - first] = 0.0
+            for i in range(lot.indptr[j], lot.indptr[j + 1]):
+                r = lot.row[i] - start
+                cost[j - first] += np.inf if left[r] < lot.amount[i] else lot.amount[i] * price[r]
         for level in range(LEVELS):
             weight = demand.low[b] + step * (level + 0.5)
             best, top = -1, 0.0
-            for j in range(lot.first[k], lot.first[k + 1]):
-                net = weight * lot.value[j]
-                if net <= top:
-                    break  # items come in the order of their values
-                for i in range(lot.indptr[j], lot.indptr[j + 1]):
-                    r = lot.row[i] - start
-                    net = -np.inf if left[r] < lot.amount[i] else net - lot.amount[i] * price[r]
+            for j in range(first, last):
+                net = weight * lot.value[j] - cost[j - first]
                 if net > top:
                     best, top = j, net
             if best >= 0:
-                gain += share * top
+                total += share * top
                 for i in range(lot.indptr[best], lot.indptr[best + 1]):
                     use[lot.row[i] - start] += share * lot.amount[i]
-    return gain
+    return total
 
 
 @njit(cache=True, error_model="numpy")
