@@ -1,4 +1,4 @@
-"""A second program for requests that come one by one: plain Python, by routes and places; nothing is kept up to date."""
+"""A second program for requests that come one by one: plain Python, by routes and places, nothing kept up to date."""
 
 from __future__ import annotations
 

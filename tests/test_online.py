@@ -48,8 +48,7 @@ def test_rows_are_worth_what_their_programs_say(pool):
     for b in range(len(pool)):
         other, lot = twin(pool, b), pool.lot
         assert other.unit == pytest.approx(pool.outlook.unit[b])
-        for r, (place, room) in zip(range(lot.rows[b], lot.rows[b + 1]), other.room.items(), strict=False):
-            assert room == lot.capacity[r]
+        assert [other.room[place] for place in other.price] == lot.capacity[lot.rows[b] : lot.rows[b + 1]].tolist()
         for r, place in zip(range(lot.rows[b], lot.rows[b + 1]), other.price):
             for t in range(0, pool.demand.count[b] + 1, 3):
                 at = pool.outlook.at[r] + t * (int(lot.capacity[r]) + 1)
@@ -179,11 +178,12 @@ def test_gains_in_sampled_futures_are_those_of_a_twin(pool):
             total = 0.0
             for s in range(3):
                 t = len(requests) - place - 1
-                future = [
-                    (min(int(np.searchsorted(reach, c, side="right")), len(reach) - 1), other.low + (other.high - other.low) * v)
-                    for c, v in zip(chance[s, :t], level[s, :t])
-                ]  # fmt: skip
-                with_it, without = (continued(other, requests[place], a, future, batch.state.left[e]) for a in (action, 0))
+                group = np.minimum(np.searchsorted(reach, chance[s, :t], side="right"), len(reach) - 1).tolist()
+                weight = (other.low + (other.high - other.low) * level[s, :t]).tolist()
+                future = list(zip(group, weight))
+                with_it, without = (
+                    continued(other, requests[place], a, future, batch.state.left[e]) for a in (action, 0)
+                )
                 total += (with_it - without) / other.unit / 3
             assert found[n, action] == pytest.approx(total, abs=2e-3)
 

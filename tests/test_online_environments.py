@@ -51,7 +51,9 @@ def test_one_and_many_play_the_same_game_and_end_with_an_allocation(pool):
 
 
 def test_sequences_of_a_batch_differ_and_follow_the_seed(pool):
-    many = gymnasium.make_vec(f"qnroute.gym:{ONLINE}", num_envs=5, vectorization_mode="vector_entry_point", streams=pool)
+    many = gymnasium.make_vec(
+        f"qnroute.gym:{ONLINE}", num_envs=5, vectorization_mode="vector_entry_point", streams=pool
+    )
     ends = []
     for _ in range(2):
         _, info = many.reset(seed=3)

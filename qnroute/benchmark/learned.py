@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qnroute import generate
+from qnroute.benchmark import learned_online
 from qnroute.benchmark.statistics import difference, mean_interval
 from qnroute.errors import ProblemError
 from qnroute.fields import chosen
@@ -95,7 +96,8 @@ class Learned:
 
 def listing() -> list[str]:
     """The families."""
-    return [f"{name}: {'seen' if family.seen else 'not seen'} in training" for name, family in FAMILIES.items()]
+    one_slot = [f"{name}: {'seen' if family.seen else 'not seen'} in training" for name, family in FAMILIES.items()]
+    return [*one_slot, *learned_online.listing()]
 
 
 def measure(
@@ -104,8 +106,13 @@ def measure(
     case: Sequence[str] | None = None,
     doing: Callable[[str], None] | None = None,
     interrupted: threading.Event | None = None,
-) -> list[Learned]:
-    """A row for each family and method; problems that `exact` has not proven in a minute are left out."""
+) -> list[Learned] | list[learned_online.Online]:
+    """A row for each family and method; problems that `exact` has not proven in a minute are left out.
+
+    Cases that begin with ``online`` are those of `learned_online`.
+    """
+    if case and all(name.startswith(learned_online.GROUP) for name in case):
+        return learned_online.measure(runs=runs, case=case, doing=doing, interrupted=interrupted)
     stop, rows = interrupted or threading.Event(), []
     asked = [name for name in case or FAMILIES if chosen("--case", name, FAMILIES)]
     if len(set(asked)) < len(asked):

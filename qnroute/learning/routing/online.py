@@ -21,12 +21,12 @@ FEATURES = (
     "spare", "units", "pressure", "left", "to_come", "again", "pace", "now", "due", "strain", "route",
 )  # fmt: skip
 """Of a candidate. In units of the mean value of a request's best route: its value, value over the root of its links,
-value less bid prices, these prices, value less what its rows lose (`outlook`), that loss, how far it is behind the best,
-the loss of the dearest row; value less bid prices found anew now and then for what is left, and these. As shares: of
-the best of its request, the weight between lowest and highest, what stays of the scarcest row, the expected use of the
-row in most demand over what is left of it, by the first prices (`pressure`) and the present ones (`strain`), requests to
-come, what is left of all rows at bid prices less requests to come (`pace`). Then links, units that stay of the scarcest
-row, requests to come and those of the same pair. The last is 1, and 0 for refusal."""
+value less bid prices, these prices, value less what its rows lose (`outlook`), that loss, how far it is behind the
+best, the loss of the dearest row; value less bid prices found anew now and then for what is left (`now`), and these
+(`due`). As shares: of the best of its request, the weight between lowest and highest, what stays of the scarcest row,
+the expected use of the row in most demand over what is left of it, by the first prices (`pressure`) and the present
+ones (`strain`), requests to come, what is left of all rows at bid prices less requests to come (`pace`). Then links,
+units that stay of the scarcest row, requests to come and those of the same pair. The last is 1, and 0 for refusal."""
 
 REFUSE = 0  # the action; the candidate at place i is action i + 1
 
@@ -71,9 +71,7 @@ class OnlineBatch:
 
     features = FEATURES
 
-    def __init__(
-        self, known: Known, episodes: int, *, candidates: int = 8, shaped: bool = True
-    ):
+    def __init__(self, known: Known, episodes: int, *, candidates: int = 8, shaped: bool = True):
         self.known, self.shaped = known, shaped
         rows, longest = int(np.diff(known.lot.rows).max(initial=0)), int(known.demand.count.max(initial=0))
         whole = np.zeros(episodes, dtype=np.int64)

@@ -17,7 +17,8 @@ from qnroute.learning.routing.policy import IMPOSSIBLE
 class Scoring(Protocol):
     """What scores candidates, as `policy.RoutePolicy` does."""
 
-    def scores(self, seen: np.ndarray, mask: np.ndarray) -> np.ndarray: ...
+    def scores(self, seen: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """(E, C + 1) of features and what is possible."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,7 @@ ROW_PROGRAMS = Rule("net")
 """The route most above what its rows lose."""
 
 
-def play(
-    policy: Scoring, known: Known, instances: np.ndarray, come: Arrivals, *, candidates: int = 8
-) -> np.ndarray:
+def play(policy: Scoring, known: Known, instances: np.ndarray, come: Arrivals, *, candidates: int = 8) -> np.ndarray:
     """(E,) what an episode on each of these sequences comes to, by the highest scores."""
     batch = OnlineBatch(known, len(instances), candidates=candidates)
     view = batch.start(np.arange(len(instances)), instances, come)

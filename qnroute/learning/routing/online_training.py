@@ -139,7 +139,13 @@ def _fitted(begin, states, course: Imitation, rng: np.random.Generator):
 
 
 def refined(
-    begin: RoutePolicy, learned: StreamPool, held: Held, course: Refinement, *, doing: Told, interrupted: threading.Event
+    begin: RoutePolicy,
+    learned: StreamPool,
+    held: Held,
+    course: Refinement,
+    *,
+    doing: Told,
+    interrupted: threading.Event,
 ) -> tuple[RoutePolicy, float]:
     """A policy refined by its own experience, never worse than `begin` on what is held apart."""
     require_torch("an online policy")
@@ -203,7 +209,9 @@ def credited(rewards: np.ndarray, episodes: int, decay: float) -> np.ndarray:
     return (grouped - grouped.mean(axis=1, keepdims=True)).reshape(rewards.shape)
 
 
-def _updated(weights, adam: Adam, first: RoutePolicy, steps: Steps, course: Refinement, rng: np.random.Generator) -> str:
+def _updated(
+    weights, adam: Adam, first: RoutePolicy, steps: Steps, course: Refinement, rng: np.random.Generator
+) -> str:
     """Some epochs over the steps; in words, the last one."""
     import torch
 
