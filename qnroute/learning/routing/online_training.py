@@ -182,7 +182,7 @@ def experienced(
     count = len(instances) * course.episodes
     batch = OnlineBatch(pool.known, count)
     view = batch.start(np.arange(count), np.repeat(instances, course.episodes), come)
-    rewards, parts = np.zeros(come.group.shape), []
+    rewards, decided, parts = np.zeros(come.group.shape), np.zeros(come.group.shape, dtype=bool), []
     while len(here := np.flatnonzero(view.mask[:, 1:].any(axis=1))):
         scores = policy.scores(view.seen[here], view.mask[here])
         logs = scores - scores.max(axis=1, keepdims=True)
@@ -193,20 +193,22 @@ def experienced(
         parts.append((view.seen[here].copy(), view.mask[here].copy(), taken, chance, here, place))
         actions = np.zeros(count, dtype=np.int64)
         actions[here] = taken
+        decided[here, place] = True
         rewards[here, place] = batch.step(actions).reward[here]
     seen, mask, action, chance, episode, place = (np.concatenate(columns) for columns in zip(*parts))
-    advantage = credited(rewards, course.episodes, course.decay)[episode, place]
+    advantage = credited(rewards, decided, course.episodes, course.decay)[episode, place]
     return Steps(seen, mask, action, chance, (advantage / advantage.std().clip(1e-6)).astype(np.float32))
 
 
-def credited(rewards: np.ndarray, episodes: int, decay: float) -> np.ndarray:
-    """(E, T) what followed each request, less the mean over the episodes on the same sequence, which stand together."""
+def credited(rewards: np.ndarray, decided: np.ndarray, episodes: int, decay: float) -> np.ndarray:
+    """(E, T) what followed each request, less the mean over the episodes that decided on it, which stand together."""
     following = np.zeros_like(rewards)
     after = np.zeros(len(rewards))
     for t in range(rewards.shape[1] - 1, -1, -1):
         after = following[:, t] = rewards[:, t] + decay * after
-    grouped = following.reshape(-1, episodes, rewards.shape[1])
-    return (grouped - grouped.mean(axis=1, keepdims=True)).reshape(rewards.shape)
+    grouped, some = (part.reshape(-1, episodes, rewards.shape[1]) for part in (following, decided))
+    mean = (grouped * some).sum(axis=1, keepdims=True) / some.sum(axis=1, keepdims=True).clip(1)
+    return ((grouped - mean) * some).reshape(rewards.shape)
 
 
 def _updated(
