@@ -96,7 +96,7 @@ def trained_online(
     tell, stop, sizes = doing or (lambda text: None), interrupted or threading.Event(), recipe.streams
     learned = StreamPool.of(mixed_stream, size=sizes.learned, seed=sizes.seed)
     apart = StreamPool.of(mixed_stream, size=sizes.held, seed=sizes.seed + sizes.learned)
-    held = Held.of(apart, sequences=sizes.sequences, seed=sizes.seed)
+    held = Held.of(apart, sequences=sizes.sequences, seed=sizes.seed + sizes.learned)
     first, served = imitated(learned, held, recipe.imitation, doing=tell, interrupted=stop)
     told = {"recipe": recipe.to_dict(), "served_of_bound": {"imitation": served}}
     last, most = (first, served) if stop.is_set() else refined(
