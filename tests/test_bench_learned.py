@@ -33,7 +33,7 @@ def test_problems_are_never_those_of_the_training():
 
 
 def test_what_is_asked_is_checked_and_ctrl_c_ends_it():
-    assert len(learned.listing()) == len(learned.FAMILIES)
+    assert len(learned.listing()) > len(learned.FAMILIES)
     for case, words in ((["torus"], "--case: found 'torus'"), (["regular-16"] * 2, "given more than once")):
         with pytest.raises(ProblemError, match=words):
             learned.measure(runs=1, case=case)
