@@ -81,12 +81,34 @@ def instance_of(problem: Problem, table: RouteTable | None = None, *, per_reques
     return Instance(lot, problem, table, packing.column[order], beyond)
 
 
-def _lot(packing: Packing, order: np.ndarray, facts: np.ndarray, rest: np.ndarray) -> Lot:
+def offers_of(problem: Problem, *, per_request: int = 8) -> Instance:
+    """The instance of a problem whose requests come again and again, `routes` times each: one item for each route.
+
+    Rows are those that bind if all requests come as often; `most` is 1, a route for each time.
+    """
+    table = enumerate_routes(problem, per_request=per_request)
+    packing = packing_of(PathPacking(problem, table), "routes")
+    uses = sparse.csc_array(packing.uses)
+    binding = np.flatnonzero(np.asarray(uses.sum(axis=1)).ravel() > packing.capacity)
+    column, item = np.unique(packing.column, return_index=True)
+    once = Packing(
+        packing.value[item], sparse.csr_array(uses[:, item])[binding], packing.capacity[binding],
+        packing.group[item], np.ones_like(packing.most), column, packing.row[binding],
+    )  # fmt: skip
+    order = np.lexsort((-once.value, once.group))
+    lot = _lot(once, order, _facts(table)[column[order]], table.rest, np.arange(len(binding)))
+    return Instance(lot, problem, table, column[order], 0.0)
+
+
+def _lot(
+    packing: Packing, order: np.ndarray, facts: np.ndarray, rest: np.ndarray, binding: np.ndarray | None = None
+) -> Lot:
     """A lot of one; groups without items are left out, and rows that cannot bind."""
     uses = sparse.csc_array(packing.uses)[:, order]
     group = packing.group[order]
     kept, first = np.unique(group, return_index=True)
-    binding = np.flatnonzero(np.asarray(packing.uses.sum(axis=1)).ravel() > packing.capacity)
+    if binding is None:
+        binding = np.flatnonzero(np.asarray(packing.uses.sum(axis=1)).ravel() > packing.capacity)
     by_item = sparse.csr_array(sparse.csr_array(uses)[binding].T)
     value = packing.value[order]
     counts = [np.array([0, size]) for size in (len(value), len(kept), len(binding))]

@@ -2,6 +2,7 @@
 
 >>> gymnasium.make("qnroute.gym:qnroute/Allocation-v0")
 >>> gymnasium.make_vec("qnroute.gym:qnroute/Allocation-v0", num_envs=64)
+>>> gymnasium.make("qnroute.gym:qnroute/Online-v0")
 """
 
 from __future__ import annotations
@@ -16,9 +17,15 @@ if importlib.util.find_spec("gymnasium") is None:
 import gymnasium
 
 ALLOCATION = "qnroute/Allocation-v0"
+ONLINE = "qnroute/Online-v0"
 
 gymnasium.register(
     ALLOCATION,
     entry_point="qnroute.learning.routing.environments:AllocationEnv",
     vector_entry_point="qnroute.learning.routing.environments:AllocationVectorEnv",
+)
+gymnasium.register(
+    ONLINE,
+    entry_point="qnroute.learning.routing.online_environments:OnlineEnv",
+    vector_entry_point="qnroute.learning.routing.online_environments:OnlineVectorEnv",
 )

@@ -33,19 +33,30 @@ class _Game:
         if isinstance(candidates, bool) or not isinstance(candidates, int) or candidates < 1:
             raise ProblemError(f"candidates: found {candidates!r:.60}, expected a whole number from 1")
         self.batch = Batch(self.pool.lot, self.pool.plan, episodes, candidates=candidates, shaped=bool(shaped))
-        shape = candidates + 1, len(FEATURES)
-        self.observations = gymnasium.spaces.Box(-_MOST, _MOST, shape, np.float32)
-        self.actions = gymnasium.spaces.Discrete(candidates + 1)
+        self.observations, self.actions = spaces(candidates, len(FEATURES), _MOST)
 
-    def start(self, episodes: np.ndarray, rng: np.random.Generator) -> None:
-        """Begin these episodes on instances drawn at random."""
-        self.batch.start(episodes, rng.integers(0, len(self.pool), len(episodes)))
+    def start(self, episodes: np.ndarray, rng: np.random.Generator, instances: np.ndarray | None = None) -> None:
+        """Begin these episodes, on instances drawn at random if none are given."""
+        if instances is None:
+            instances = rng.integers(0, len(self.pool), len(episodes))
+        self.batch.start(episodes, instances)
+
+    def ends(self, episodes: np.ndarray) -> dict[str, np.ndarray]:
+        """What episodes that are over came to."""
+        state = self.batch.state
+        return {"value": state.worth[episodes], "bound": self.pool.prices.bound[state.instance[episodes]]}
 
     def allocation(self, episode: int) -> Allocation:
         """What an episode has chosen so far."""
         state = self.batch.state
         instance = self.pool.instances[state.instance[episode]]
         return instance.allocation(state.taken[episode, : len(instance.lot.value)])
+
+
+def spaces(candidates: int, features: int, most: float) -> tuple[gymnasium.spaces.Box, gymnasium.spaces.Discrete]:
+    """Of observations, no feature beyond `most`, and of actions."""
+    box = gymnasium.spaces.Box(-most, most, (candidates + 1, features), np.float32)
+    return box, gymnasium.spaces.Discrete(candidates + 1)
 
 
 class AllocationEnv(gymnasium.Env):
@@ -95,7 +106,7 @@ class AllocationEnv(gymnasium.Env):
             number = options["instance"]
             if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < len(self.pool):
                 raise ProblemError(f"instance: found {number!r:.60}, expected a number below {len(self.pool)}")
-            self._game.batch.start(np.zeros(1, np.int64), np.array([number]))
+            self._game.start(np.zeros(1, np.int64), self.np_random, np.array([number]))
         else:
             self._game.start(np.zeros(1, np.int64), self.np_random)
         return self._seen(), {"action_mask": self.action_masks()}
@@ -105,7 +116,7 @@ class AllocationEnv(gymnasium.Env):
         found = self._game.batch.step(np.array([action]))
         done, info = bool(found.done[0]), {"action_mask": self.action_masks(), "refused": bool(found.refused[0])}
         if done:
-            info |= {name: float(values[0]) for name, values in _ends(self._game, np.zeros(1, np.int64)).items()}
+            info |= {name: float(values[0]) for name, values in self._game.ends(np.zeros(1, np.int64)).items()}
         return self._seen(), float(found.reward[0]), done, False, info
 
     def _seen(self) -> np.ndarray:
@@ -169,15 +180,9 @@ class AllocationVectorEnv(VectorEnv):
             for e in ended:
                 info["final_obs"][e] = batch.view.seen[e].copy()
             info["final_info"] = {}
-            for name, values in _ends(self._game, ended).items():
+            for name, values in self._game.ends(ended).items():
                 info["final_info"][name] = np.zeros(self.num_envs)
                 info["final_info"][name][ended] = values
             self._game.start(ended, self.np_random)
         info["action_mask"] = self.action_masks()
         return batch.view.seen.copy(), rewards, done, np.zeros(self.num_envs, dtype=bool), info
-
-
-def _ends(game: _Game, episodes: np.ndarray) -> dict[str, np.ndarray]:
-    """What episodes that are over came to."""
-    instance = game.batch.state.instance[episodes]
-    return {"value": game.batch.state.worth[episodes], "bound": game.pool.prices.bound[instance]}

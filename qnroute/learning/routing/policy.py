@@ -50,10 +50,12 @@ class RoutePolicy:
     ----------
     weights : float32 arrays, see `shapes`
     told : where they come from: data, seeds, scores
+    features : what is seen of a candidate, in this order
     """
 
     weights: Mapping[str, np.ndarray]
     told: Mapping[str, Any] = field(default_factory=dict)
+    features: tuple[str, ...] = FEATURES
 
     def scores(self, seen: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """(..., C + 1) of (..., C + 1, F) features and what is possible; `IMPOSSIBLE` for the rest."""
@@ -70,7 +72,7 @@ class RoutePolicy:
     def faults(self) -> Iterator[str]:
         """What is wrong with weights that come from elsewhere."""
         hidden = self.weights["a0"].size if "a0" in self.weights else HIDDEN
-        for name, shape in shapes(hidden=hidden).items():
+        for name, shape in shapes(len(self.features), hidden).items():
             yield from array_faults(self.weights, name, shape, "f")
         for name in self.weights:
             if name not in shapes():

@@ -29,7 +29,7 @@ _KEY = "qnroute"
 def save_policy(path: str | os.PathLike[str], policy: RoutePolicy) -> None:
     """Write a policy; the same weights and `told` give the same bytes."""
     arrays = {name: np.ascontiguousarray(policy.weights[name], "<f4") for name in sorted(policy.weights)}
-    told = {**policy.told, "format": FORMAT, "features": list(FEATURES)}
+    told = {**policy.told, "format": FORMAT, "features": list(policy.features)}
     header: dict[str, Any] = {"__metadata__": {_KEY: json.dumps(told, sort_keys=True, allow_nan=False)}}
     begin = 0
     for name, values in arrays.items():
@@ -40,8 +40,8 @@ def save_policy(path: str | os.PathLike[str], policy: RoutePolicy) -> None:
     write_bytes(path, len(text).to_bytes(8, "little") + text + b"".join(each.tobytes() for each in arrays.values()))
 
 
-def load_policy(path: str | os.PathLike[str] = BUILT_IN) -> RoutePolicy:
-    """Read a policy, by default the one that comes with the package.
+def load_policy(path: str | os.PathLike[str] = BUILT_IN, features: tuple[str, ...] = FEATURES) -> RoutePolicy:
+    """Read a policy that sees these features, by default the one for one slot that comes with the package.
 
     Raises
     ------
@@ -49,12 +49,12 @@ def load_policy(path: str | os.PathLike[str] = BUILT_IN) -> RoutePolicy:
         The file is no policy, was cut off or changed, or is made for other features.
     """
     try:
-        return _read(read_bytes(path))
+        return _read(read_bytes(path), features)
     except ProblemError as error:
         raise error.at(source_of(path)) if error.source is None else error from None
 
 
-def _read(content: bytes) -> RoutePolicy:
+def _read(content: bytes, features: tuple[str, ...]) -> RoutePolicy:
     size = int.from_bytes(content[:8], "little")
     if len(content) < 8 or len(content) > MOST_BYTES or size > len(content) - 8:
         raise ProblemError(f"found {len(content)} bytes that are no policy, expected a file of {FORMAT}")
@@ -66,9 +66,10 @@ def _read(content: bytes) -> RoutePolicy:
     document = _object("metadata", told.encode())
     if document.pop("format", None) != FORMAT:
         raise ProblemError(f"format: expected {FORMAT!r}")
-    if document.pop("features", None) != list(FEATURES):
+    if document.pop("features", None) != list(features):
         raise ProblemError("features: are not those of this version: train the policy anew")
-    policy = RoutePolicy({name: _array(name, row, content[8 + size :]) for name, row in header.items()}, document)
+    arrays = {name: _array(name, row, content[8 + size :]) for name, row in header.items()}
+    policy = RoutePolicy(arrays, document, features)
     if faults := list(policy.faults()):
         raise ProblemError(faults)
     return policy

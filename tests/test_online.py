@@ -1,0 +1,224 @@
+"""Requests that come one by one: the compiled game beside its twin, rules, futures, and what nobody could beat."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from online_twin import Online, Twin
+
+import qnroute as qn
+from qnroute import generate
+from qnroute.allocation import check, value
+from qnroute.errors import ProblemError
+from qnroute.learning.routing.demand import Arrivals, Stream
+from qnroute.learning.routing.online import FEATURES, OnlineBatch
+from qnroute.learning.routing.online_expert import gains
+from qnroute.learning.routing.online_rules import BID_PRICES, FIRST_COME, ROW_PROGRAMS, play, play_resolved
+from qnroute.learning.routing.streams import StreamPool, drawn_stream, mixed_stream
+
+
+def small(seed, *, count=14, memory=True):
+    """A stream on eight nodes with room for some of it."""
+    rng = np.random.default_rng(seed)
+    limits = {"memory": (2, 5)} if memory and seed % 2 else {}
+    network = generate.erdos_renyi(8, 0.35, seed=seed, p=(0.3, 0.95), channels=(1, 3), swap=0.9, **limits)
+    pairs = [(r.source, r.target) for r in generate.requests(network, 7, seed=seed, distinct=True)]
+    return Stream.of(network, pairs, rng.exponential(size=7), count=count)
+
+
+@pytest.fixture(scope="module")
+def pool():
+    return StreamPool.of([small(seed, count=10 + seed) for seed in range(6)])
+
+
+def twin(pool, b):
+    lot, outlook = pool.lot, pool.outlook
+    rows = slice(lot.rows[b], lot.rows[b + 1])
+    return Twin(pool.streams[b], outlook.price[rows].tolist(), outlook.used[rows].tolist())
+
+
+def asked(pool, come, e, b):
+    count = pool.demand.count[b]
+    return list(zip((come.group[e, :count] - pool.lot.groups[b]).tolist(), come.weight[e, :count].tolist()))
+
+
+def test_rows_are_worth_what_their_programs_say(pool):
+    for b in range(len(pool)):
+        other, lot = twin(pool, b), pool.lot
+        assert other.unit == pytest.approx(pool.outlook.unit[b])
+        assert [other.room[place] for place in other.price] == lot.capacity[lot.rows[b] : lot.rows[b + 1]].tolist()
+        for r, place in zip(range(lot.rows[b], lot.rows[b + 1]), other.price):
+            for t in range(0, pool.demand.count[b] + 1, 3):
+                at = pool.outlook.at[r] + t * (int(lot.capacity[r]) + 1)
+                expected = [other.worth(place, t, x) for x in range(int(lot.capacity[r]) + 1)]
+                np.testing.assert_allclose(pool.outlook.worth[at : at + len(expected)], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_bid_prices_are_near_the_best_ones(pool):
+    """The bound at these prices is no more than a percent above the linear program's value."""
+    from scipy.optimize import linprog
+
+    for b in range(len(pool)):
+        other = twin(pool, b)
+        places, cost, rows, limit, counts = list(other.room), [], [], [], []
+        for rate, items in zip(other.rate, other.pairs):
+            for weight in other.weights():
+                counts.append((len(cost), len(cost) + len(items), rate * other.count / 5))
+                cost += [-weight * item.value for item in items]
+                rows += [[item.uses.get(place, 0) for place in places] for item in items]
+        limit = [other.room[place] for place in places] + [most for _, _, most in counts]
+        one = [[float(first <= j < last) for j in range(len(cost))] for first, last, _ in counts]
+        best = -linprog(cost, np.vstack([np.array(rows).T, one]), limit).fun
+        bound = other.dual(other.room, other.count)
+        assert best * (1 - 1e-9) <= bound <= best * 1.01
+
+
+@pytest.mark.parametrize("shaped", [True, False])
+def test_the_twin_plays_the_same_game(pool, shaped):
+    rng = np.random.default_rng(7)
+    instances = np.array([0, 1, 2, 3, 4, 5, 1, 4])
+    batch = OnlineBatch(pool.known, 8, shaped=shaped)
+    others = [twin(pool, b) for b in range(len(pool))]
+    for _ in range(2):  # nothing of an episode stays when the next begins
+        come = pool.arrivals(instances, rng)
+        view = batch.start(np.arange(8), instances, come)
+        games = [Online(others[b], asked(pool, come, e, b)) for e, b in enumerate(instances.tolist())]
+        done = np.zeros(8, dtype=bool)
+        while not done.all():
+            for e, game in enumerate(games):
+                seen, mask = game.view(batch.state.price[e].tolist(), batch.state.used[e].tolist())
+                assert view.mask[e].tolist() == mask
+                np.testing.assert_allclose(view.seen[e], seen, rtol=2e-3, atol=2e-4)
+            actions = rng.integers(0, 10, 8)
+            expected = [(0.0, False) if game.over else game.act(a, shaped) for game, a in zip(games, actions.tolist())]
+            step = batch.step(actions)
+            np.testing.assert_allclose(step.reward, [reward for reward, _ in expected], atol=1e-4)
+            assert step.refused.tolist() == [refused for _, refused in expected]
+            done = step.done.copy()
+            assert done.tolist() == [game.over for game in games]
+        np.testing.assert_allclose(batch.state.worth, [game.had for game in games])
+
+
+def test_nobody_serves_more_than_hindsight(pool):
+    """Of few requests every choice is tried; `exact` on the sequence finds the same."""
+    instances = np.arange(6)
+    come = Arrivals(*(part[:, :3] for part in pool.arrivals(instances, np.random.default_rng(1))))
+    for e, b in enumerate(instances.tolist()):
+        other = twin(pool, b)
+        requests = asked(pool, come, e, b)[:3]
+        best = 0.0
+        for choice in itertools.product(*([None, *other.pairs[k]] for k, _ in requests)):
+            some = [(item, weight) for item, (_, weight) in zip(choice, requests) if item is not None]
+            used = {place: sum(item.uses.get(place, 0) for item, _ in some) for place in other.room}
+            if all(used[place] <= room for place, room in other.room.items()):
+                best = max(best, sum(weight * item.value for item, weight in some))
+        problem = pool.streams[b].problem(*(part[e] - first for part, first in zip(come, (pool.lot.groups[b], 0))))
+        assert qn.solve(problem, "exact").objective == pytest.approx(best)
+
+
+def test_rules_keep_below_the_bound_and_those_that_look_ahead_serve_more():
+    pool = StreamPool.of(mixed_stream, size=6, seed=77)
+    instances = np.repeat(np.arange(6), 3)
+    come = pool.arrivals(instances, np.random.default_rng(0))
+    bound = pool.bounds(instances, come)
+    share = [(play(rule, pool.known, instances, come) / bound) for rule in (FIRST_COME, BID_PRICES, ROW_PROGRAMS)]
+    share.append(play_resolved(pool.known, instances, come, rounds=20) / bound)
+    assert all((part <= 1.0).all() for part in share)
+    first, priced, programs, resolved = (float(part.mean()) for part in share)
+    assert first + 0.15 < priced < programs and priced < resolved
+    assert programs > 0.85
+
+
+def test_what_was_taken_is_an_allocation_of_the_sequence(pool):
+    instances = np.arange(6)
+    come = pool.arrivals(instances, np.random.default_rng(5))
+    batch = OnlineBatch(pool.known, 6)
+    view = batch.start(instances, instances, come)
+    while view.mask[:, 1:].any():
+        batch.step(ROW_PROGRAMS.scores(view.seen, view.mask).argmax(axis=1))
+    for b in range(6):
+        count, first = pool.demand.count[b], pool.lot.groups[b]
+        problem = pool.streams[b].problem(come.group[b, :count] - first, come.weight[b, :count])
+        found = pool.streams[b].allocation(problem, come.group[b, :count] - first, batch.state.taken[b, :count])
+        check(problem, found)
+        assert value(problem, found) == pytest.approx(batch.state.worth[b])
+
+
+def test_sequences_follow_the_demand():
+    stream = small(3, count=4000)
+    pool = StreamPool.of(stream)
+    come = pool.arrivals(np.zeros(1, np.int64), np.random.default_rng(2))
+    share = np.bincount(come.group[0], minlength=len(stream.demand.rate)) / 4000
+    np.testing.assert_allclose(share, stream.demand.rate, atol=0.03)
+    assert come.weight.min() >= 0.5 and come.weight.max() <= 2.0 and abs(come.weight.mean() - 1.25) < 0.03
+    again = pool.arrivals(np.zeros(1, np.int64), np.random.default_rng(2))
+    assert (again.group == come.group).all() and (again.weight == come.weight).all()
+
+
+def test_gains_in_sampled_futures_are_those_of_a_twin(pool):
+    """The futures drawn again, and the row programs played on by the twin."""
+    instances, rng = np.arange(6), np.random.default_rng(4)
+    come = pool.arrivals(instances, rng)
+    batch = OnlineBatch(pool.known, 6)
+    view = batch.start(instances, instances, come)
+    for _ in range(3):
+        batch.step(ROW_PROGRAMS.scores(view.seen, view.mask).argmax(axis=1))
+    here = np.flatnonzero(view.mask[:, 1:].any(axis=1))
+    found = gains(batch, here, np.random.default_rng(8), samples=3, tried=2)
+    chance, level = np.random.default_rng(8).random((2, 3, int(pool.demand.count.max())))
+    assert (np.isnan(found) == ~view.mask[here]).all() and len(here) > 3
+    for n, e in enumerate(here.tolist()):
+        other, requests = twin(pool, e), asked(pool, come, e, e)
+        place = int(batch.state.place[e])
+        reach = np.cumsum(other.rate)
+        by_net = sorted(np.flatnonzero(view.mask[e, 1:]) + 1, key=lambda a: -view.seen[e, a, 8])[:2]
+        for action in by_net:
+            total = 0.0
+            for s in range(3):
+                t = len(requests) - place - 1
+                group = np.minimum(np.searchsorted(reach, chance[s, :t], side="right"), len(reach) - 1).tolist()
+                weight = (other.low + (other.high - other.low) * level[s, :t]).tolist()
+                future = list(zip(group, weight))
+                with_it, without = (
+                    continued(other, requests[place], a, future, batch.state.left[e]) for a in (action, 0)
+                )
+                total += (with_it - without) / other.unit / 3
+            assert found[n, action] == pytest.approx(total, abs=2e-3)
+
+
+def continued(other, request, action, future, left):
+    """The worth of an action and of what the row programs make of the future."""
+    game = Online(other, [request, *future])
+    game.left = dict(zip(other.price, left.tolist()))
+    game.act(action, False)
+    while not game.over:
+        nets = [game.asked[game.at][1] * item.value - sum(game.lost(item).values()) if game.possible(at) else -1.0
+                for at, item in enumerate(game.items, 1)]  # fmt: skip
+        game.act(int(np.argmax([0.0, *nets])), False)
+    return game.had
+
+
+def test_streams_that_make_no_sense_are_refused():
+    network = generate.grid(2, 3, p=0.5)
+    a, b = network.node_ids[:2]
+    for change, words in (
+        ({"rate": [1.0, 2.0]}, "rate: expected 1 numbers"),
+        ({"rate": [0.0]}, "rate"),
+        ({"count": 0}, "count: found 0"),
+        ({"weight": (2.0, 1.0)}, "weight: found"),
+    ):
+        with pytest.raises(ProblemError, match=words):
+            Stream.of(network, [(a, b)], **{"rate": [1.0], "count": 3, **change})
+    with pytest.raises(ProblemError, match="expected a Stream"):
+        StreamPool.of([network])
+    with pytest.raises(ProblemError, match="found none"):
+        StreamPool.of([])
+
+
+def test_drawn_streams_ask_for_more_than_there_is():
+    stream = drawn_stream("waxman", 16, np.random.default_rng(0), 5)
+    lot, demand = stream.instance.lot, stream.demand
+    carried = stream.instance.problem.network.channels.sum() / (demand.rate @ lot.facts[lot.first[:-1], 2])
+    assert 1.3 < demand.count[0] / carried < 2.7 and len(FEATURES) == 23
