@@ -14,10 +14,10 @@ import numpy as np
 
 from qnroute.learning.routing.advantages import above_others
 from qnroute.learning.routing.imitation import States
-from qnroute.learning.routing.policy import RoutePolicy
+from qnroute.learning.routing.policy import RoutePolicy, first_weights
 from qnroute.learning.routing.ppo import Experience
 from qnroute.simulation.chooser import Table, sight_of
-from qnroute.simulation.desk import Sight
+from qnroute.simulation.desk import FEATURES, Sight
 from qnroute.simulation.events import log_of
 from qnroute.simulation.rollouts import Mind, Store, rolled, store_of, taught_gain
 from qnroute.simulation.scenario import Case, Scenario
@@ -63,6 +63,10 @@ class School:
         Of what is served, from slot to slot.
     heat
         Gains over it are the log-odds of what the teacher does.
+    seed
+        Of the first weights.
+    instances, episodes
+        Of an update: so many lessons, and runs of each.
     workers
         Threads; what comes of it does not depend on them.
     """
@@ -75,9 +79,14 @@ class School:
         slots: int = 700,
         discount: float = 0.95,
         heat: float = 0.004,
+        seed: int = 0,
+        instances: int = 8,
+        episodes: int = 8,
         candidates: int = 8,
         workers: int = 2,
     ):
+        self.begin = RoutePolicy(first_weights(np.random.default_rng(seed), len(FEATURES)), {}, FEATURES)
+        self._instances, self._episodes = min(instances, len(learned)), episodes
         self._learned, self._held, self._slots, self._discount = list(learned), list(held), slots, discount
         self._heat, self._candidates, self._workers = heat, candidates, workers
 
@@ -88,12 +97,10 @@ class School:
         seen, mask = (np.concatenate([_kept(store)[i] for store in stores]) for i in range(2))
         return States(seen, mask, taught_chances(seen, mask, self._heat))
 
-    def experienced(
-        self, policy: RoutePolicy, rng: np.random.Generator, *, instances: int, episodes: int
-    ) -> Experience:
-        """Several runs of some lessons, decisions drawn; its value is the weight served per slot."""
-        some = rng.choice(len(self._learned), min(instances, len(self._learned)), replace=False)
-        group = np.repeat(some, episodes)
+    def experienced(self, policy: RoutePolicy, rng: np.random.Generator) -> Experience:
+        """Several runs of some lessons, decisions drawn; its value is the share of the weight asked that is served."""
+        some = rng.choice(len(self._learned), self._instances, replace=False)
+        group = np.repeat(some, self._episodes)
         minds = [Mind(weights_of(policy), 1.0, 0.0, seed) for seed in _seeds(rng, len(group))]
         stores = self._stores([self._learned[i] for i in group], minds)
         seen, mask, action, chance, slot = (
@@ -104,9 +111,14 @@ class School:
         above = above_others(reward, group, self._discount)[episode, slot]
         scale = float(np.sqrt(np.mean(above**2))) or 1.0
         return Experience(
-            seen, mask, action, chance, np.zeros(len(action)), episode, group, float(reward.mean()),
+            seen, mask, action, chance, np.zeros(len(action)), episode, group, float(reward.sum() / self._asked(group)),
             (above / scale).astype(np.float32),
         )  # fmt: skip
+
+    def _asked(self, lessons: np.ndarray) -> float:
+        """The weight of all requests of the slots that are played."""
+        demands = (self._learned[i].case.run.demand for i in lessons)
+        return float(sum(demand.weight[demand.arrival < self._slots].sum() for demand in demands)) or 1.0
 
     def measured(self, policy: RoutePolicy) -> float:
         """The mean success rate of the policy's best choices in the lessons held apart."""

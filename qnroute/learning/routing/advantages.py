@@ -66,3 +66,23 @@ def among_group(returns: np.ndarray, group: np.ndarray) -> np.ndarray:
     apart = returns - mean[member]
     scale = float(np.sqrt(np.mean(apart**2))) if len(apart) else 0.0
     return apart / scale if scale > 0.0 else apart
+
+
+def above_others(rewards: np.ndarray, group: np.ndarray, discount: float) -> np.ndarray:
+    """(E, T) what follows in each of E episodes from each of T slots on, less the mean of its group in that slot.
+
+        R_t = r_t + discount R_{t+1}
+
+    Parameters
+    ----------
+    rewards : (E, T)
+    group : (E,) the instance of each episode
+    """
+    found, running = np.zeros_like(rewards), np.zeros(len(rewards))
+    for t in range(rewards.shape[1] - 1, -1, -1):
+        running = rewards[:, t] + discount * running
+        found[:, t] = running
+    _, member = np.unique(group, return_inverse=True)
+    mean = np.zeros((member.max(initial=-1) + 1, rewards.shape[1]))
+    np.add.at(mean, member, found)
+    return found - (mean / np.bincount(member)[:, None])[member]

@@ -44,7 +44,7 @@ class States(NamedTuple):
 
     seen: np.ndarray  # (n, C + 1, F)
     mask: np.ndarray  # (n, C + 1)
-    label: np.ndarray  # (n,)
+    label: np.ndarray  # (n,), or (n, C + 1) float32 chances of what it might do
 
 
 def imitated(
@@ -112,6 +112,7 @@ def _fitted(
     with alone(course.seed), flushed():
         learner = Learner(begin, device)
         seen, mask, label = (learner.put(part) for part in states)
+        best = label if label.ndim == 1 else label.argmax(-1)
         for epoch in range(course.epochs):
             learner.adam.rate = course.learning_rate * (1.0 - epoch / (course.epochs + 2))
             sums = torch.zeros(2, device=seen.device)
@@ -120,7 +121,7 @@ def _fitted(
                 error = cross_entropy(said, label[rows])
                 error.backward()
                 learner.adam.step()
-                right = (said.detach().argmax(-1) == label[rows]).float().mean()
+                right = (said.detach().argmax(-1) == best[rows]).float().mean()
                 sums += len(rows) * torch.stack([error.detach(), right])
         loss, agreed = (sums / len(label)).tolist()
         return dict(learner.answering().weights), loss, agreed

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from qnroute.learning.routing import imitation, ppo
@@ -15,39 +13,38 @@ from qnroute.learning.routing.pool import Pool
 from qnroute.learning.routing.rollouts import played
 
 
-def imitated_on(
-    learned: Pool, held: Pool, course: imitation.Course | None = None, *, candidates: int = 8, **how: Any
-) -> tuple[RoutePolicy, float, list[imitation.Round]]:
-    """`imitation.imitated` from nothing: exact answers on `learned`, rounds chosen by `held`."""
-    course = course or imitation.Course()
-    return imitation.imitated(
-        RoutePolicy(first_weights(np.random.default_rng(course.seed))),
-        lambda policy, share, rng: visited(policy, learned, share, rng, candidates=candidates),
-        lambda policy: share_of_bound(policy, held, candidates=candidates),
-        course,
-        **how,
-    )
+class OneSlot:
+    """What is taught on one slot.
 
+    Parameters
+    ----------
+    learned, held
+        Instances to play on, and those that choose among weights.
+    seed
+        Of the first weights.
+    instances, episodes
+        Of an update: so many instances, and episodes on each of them.
+    """
 
-def refined_on(
-    begin: RoutePolicy,
-    learned: Pool,
-    held: Pool,
-    course: ppo.Course | None = None,
-    *,
-    candidates: int = 8,
-    **how: Any,
-) -> tuple[RoutePolicy, float, list[ppo.Update]]:
-    """`ppo.refined` by playing on `learned`; `held` chooses among the weights."""
-    course = course or ppo.Course()
+    def __init__(
+        self, learned: Pool, held: Pool, seed: int, instances: int = 32, episodes: int = 16, *, candidates: int = 8
+    ):
+        self.begin = RoutePolicy(first_weights(np.random.default_rng(seed)))
+        self._learned, self._held, self._candidates = learned, held, candidates
+        self._instances, self._episodes = min(instances, len(learned)), episodes
 
-    def experience(policy: RoutePolicy, rng: np.random.Generator) -> ppo.Experience:
-        some = rng.choice(len(learned), min(course.instances, len(learned)), replace=False)
-        return experienced(policy, learned, np.repeat(some, course.episodes), rng, candidates=candidates)
+    def visited(self, policy: RoutePolicy, share: float, rng: np.random.Generator) -> imitation.States:
+        """See the function."""
+        return visited(policy, self._learned, share, rng, candidates=self._candidates)
 
-    return ppo.refined(
-        begin, experience, lambda policy: share_of_bound(policy, held, candidates=candidates), course, **how
-    )
+    def experienced(self, policy: RoutePolicy, rng: np.random.Generator) -> ppo.Experience:
+        """Episodes on some instances."""
+        some = rng.choice(len(self._learned), self._instances, replace=False)
+        return experienced(policy, self._learned, np.repeat(some, self._episodes), rng, candidates=self._candidates)
+
+    def measured(self, policy: RoutePolicy) -> float:
+        """The share of the bound."""
+        return share_of_bound(policy, self._held, candidates=self._candidates)
 
 
 def experienced(

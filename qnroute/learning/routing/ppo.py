@@ -60,6 +60,7 @@ class Experience(NamedTuple):
     episode : (n,) int64, a row of `group`
     group : (E,) int64, the instance of each episode
     value : what was reached, for people to read
+    advantage : (n,) float32, where who played knows it; else it is made of the rewards
     """
 
     seen: np.ndarray
@@ -70,6 +71,7 @@ class Experience(NamedTuple):
     episode: np.ndarray
     group: np.ndarray
     value: float
+    advantage: np.ndarray | None = None
 
 
 class Update(NamedTuple):
@@ -279,6 +281,8 @@ class _Run:
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """(n,) advantages, and (n,) what the critic is to say."""
         put = self.policy.put
+        if steps.advantage is not None:
+            return put(steps.advantage), None
         if self.critic is None:
             total = np.bincount(steps.episode, steps.reward, len(steps.group))
             return put(among_group(total, steps.group)[steps.episode].astype(np.float32)), None

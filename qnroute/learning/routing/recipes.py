@@ -4,24 +4,57 @@ from __future__ import annotations
 
 import os
 import threading
-import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
-from qnroute.errors import ProblemError
-from qnroute.fields import brief, brief_name
-from qnroute.formats.reading import decode, read_bytes, source_of
+import numpy as np
+
 from qnroute.learning.routing import imitation, ppo
 from qnroute.learning.routing.checkpoints import Snapshot
-from qnroute.learning.routing.one_slot import imitated_on, refined_on
+from qnroute.learning.routing.one_slot import OneSlot
 from qnroute.learning.routing.policy import RoutePolicy
 from qnroute.learning.routing.pool import Pool
 from qnroute.learning.routing.problems import mixed
+from qnroute.learning.routing.recipe_files import load_tables
 
 BUILT_IN = Path(__file__).with_name("weights") / "routing.toml"
-_FROM_0 = "seed", "warmup"  # whole numbers that may be 0
+
+
+class Teaching(Protocol):
+    """What a policy is taught by."""
+
+    begin: RoutePolicy
+
+    def visited(self, policy: RoutePolicy, share: float, rng: np.random.Generator) -> imitation.States:
+        """See `imitation.imitated`."""
+
+    def experienced(self, policy: RoutePolicy, rng: np.random.Generator) -> ppo.Experience:
+        """See `ppo.refined`."""
+
+    def measured(self, policy: RoutePolicy) -> float:
+        """What a policy is worth on what is held apart."""
+
+
+class Teachable(Protocol):
+    """A recipe: courses, what is taught, and of what a policy serves its share."""
+
+    unit: ClassVar[str]
+
+    @property
+    def imitation(self) -> imitation.Course:
+        """How it imitates."""
+
+    @property
+    def ppo(self) -> ppo.Course:
+        """How it is refined."""
+
+    def teaching(self, tell: Callable[[str], None]) -> Teaching:
+        """Make ready what is taught, and tell what there is."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as in the file."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +70,18 @@ class Problems:
 class Recipe:
     """What is trained on, how it imitates, how it is refined."""
 
+    unit: ClassVar[str] = "of the bound"
     problems: Problems = field(default_factory=Problems)
     imitation: imitation.Course = field(default_factory=imitation.Course)
     ppo: ppo.Course = field(default_factory=ppo.Course)
+
+    def teaching(self, tell: Callable[[str], None]) -> OneSlot:
+        """The problems, drawn."""
+        sizes = self.problems
+        tell(f"{sizes.learned} problems to learn from, {sizes.held} held apart")
+        learned = Pool.of(mixed, size=sizes.learned, seed=sizes.seed)
+        held = Pool.of(mixed, size=sizes.held, seed=sizes.seed + sizes.learned)
+        return OneSlot(learned, held, self.imitation.seed, self.ppo.instances, self.ppo.episodes)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as in the file."""
@@ -64,38 +106,12 @@ def load_recipe(path: str | os.PathLike[str] = BUILT_IN) -> Recipe:
     ProblemError
         It is no TOML, or names or values are not those of a recipe.
     """
-    source = source_of(path)
-    try:
-        told = tomllib.loads(decode(read_bytes(path)))
-    except tomllib.TOMLDecodeError as error:
-        raise ProblemError(f"is no TOML: {error}", source=source) from None
-    usual = Recipe().to_dict()
-    faults = [f"{brief_name(part)}: unknown, expected some of {', '.join(usual)}" for part in told if part not in usual]
-    for part, known in usual.items():
-        given = told.get(part, {})
-        faults += _faults(part, given, known) if isinstance(given, dict) else [f"{part}: expected a table"]
-    if faults:
-        raise ProblemError(faults, source=source)
-    made = {part: {**known, **told.get(part, {})} for part, known in usual.items()}
+    made = load_tables(path, Recipe().to_dict())
     return Recipe(Problems(**made["problems"]), imitation.Course(**made["imitation"]), ppo.Course(**made["ppo"]))
 
 
-def _faults(part: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
-    faults = []
-    for name, value in given.items():
-        if name not in known:
-            faults.append(f"{part}.{brief_name(name)}: unknown, expected one of {', '.join(known)}")
-            continue
-        whole, least = isinstance(known[name], int), int(isinstance(known[name], int) and name not in _FROM_0)
-        fit = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-        if not fit or not least <= value < 1e9:
-            what = "whole number" if whole else "number"
-            faults.append(f"{part}.{name}: found {brief(value)}, expected a {what} from {least}")
-    return faults
-
-
 def trained(
-    recipe: Recipe,
+    recipe: Teachable,
     *,
     device: str = "cpu",
     resumed: Snapshot | None = None,
@@ -117,18 +133,20 @@ def trained(
         Set from outside to end after the present round or update with the best so far.
     """
     tell, stop = doing or (lambda found: None), interrupted or threading.Event()
-    sizes = recipe.problems
-    tell(f"{sizes.learned} problems to learn from, {sizes.held} held apart")
-    learned = Pool.of(mixed, size=sizes.learned, seed=sizes.seed)
-    held = Pool.of(mixed, size=sizes.held, seed=sizes.seed + sizes.learned)
+    teaching = recipe.teaching(tell)
     how: dict[str, Any] = {"device": device, "doing": tell, "interrupted": stop}
     if resumed is None or resumed.stage == "imitation":
-        policy, most, _ = imitated_on(learned, held, recipe.imitation, resumed=resumed, keep=keep, **how)
+        policy, most, _ = imitation.imitated(
+            teaching.begin, teaching.visited, teaching.measured, recipe.imitation, resumed=resumed, keep=keep, **how
+        )
         served, resumed = {"imitation": most}, None
     else:
         policy, served = RoutePolicy(resumed.part("best")), dict(resumed.told["served"])
     if not stop.is_set():
         adding = None if keep is None else lambda found: keep(found.telling(served=dict(served)))
-        policy, most, _ = refined_on(policy, learned, held, recipe.ppo, resumed=resumed, keep=adding, **how)
+        policy, most, _ = ppo.refined(
+            policy, teaching.experienced, teaching.measured, recipe.ppo, resumed=resumed, keep=adding, **how
+        )
         served["ppo"] = most
-    return RoutePolicy(policy.weights, {"recipe": recipe.to_dict(), "served_of_bound": served})
+    told = {"recipe": recipe.to_dict(), "served": served}
+    return RoutePolicy(policy.weights, told, teaching.begin.features)

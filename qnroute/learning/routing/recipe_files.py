@@ -1,0 +1,50 @@
+"""Recipe files: tables of numbers in TOML, checked against those that there are."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from qnroute.errors import ProblemError
+from qnroute.fields import brief, brief_name
+from qnroute.formats.reading import decode, read_bytes, source_of
+
+_FROM_0 = "seed", "warmup"  # whole numbers that may be 0
+
+Tables = dict[str, dict[str, Any]]
+
+
+def load_tables(path: str | os.PathLike[str], usual: Mapping[str, Mapping[str, Any]]) -> Tables:
+    """The tables of a recipe; what it does not say is as usual.
+
+    Raises
+    ------
+    ProblemError
+        It is no TOML, or names or values are not those of a recipe.
+    """
+    source = source_of(path)
+    try:
+        told = tomllib.loads(decode(read_bytes(path)))
+    except tomllib.TOMLDecodeError as error:
+        raise ProblemError(f"is no TOML: {error}", source=source) from None
+    faults = [f"{brief_name(part)}: unknown, expected some of {', '.join(usual)}" for part in told if part not in usual]
+    for part, known in usual.items():
+        given = told.get(part, {})
+        faults += _faults(part, given, known) if isinstance(given, dict) else [f"{part}: expected a table"]
+    if faults:
+        raise ProblemError(faults, source=source)
+    return {part: {**known, **told.get(part, {})} for part, known in usual.items()}
+
+
+def _faults(part: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in given.items():
+        if name not in known:
+            yield f"{part}.{brief_name(name)}: unknown, expected one of {', '.join(known)}"
+            continue
+        whole, least = isinstance(known[name], int), int(isinstance(known[name], int) and name not in _FROM_0)
+        fit = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+        if not fit or not least <= value < 1e9:
+            what = "whole number" if whole else "number"
+            yield f"{part}.{name}: found {brief(value)}, expected a {what} from {least}"
