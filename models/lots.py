@@ -6,6 +6,7 @@ of a link, the qubits of a node. Instances stand one after the other in the same
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -55,6 +56,18 @@ class Instance(NamedTuple):
     table: RouteTable
     column: np.ndarray  # (J,) the route of each item
     beyond: float  # what requests without items, and routes past the `most` of others, could bring at most
+
+    def items_of(self, allocation: Allocation) -> np.ndarray:
+        """(J,) bool: the items that an allocation takes, of routes that are all in the table."""
+        table, index = self.table, self.problem.network.index
+        rows = zip(table.request.tolist(), table.indptr[:-1].tolist(), table.indptr[1:].tolist())
+        route = {(k, tuple(table.nodes[begin:end].tolist())): j for j, (k, begin, end) in enumerate(rows)}
+        number = self.problem.request_index
+        times = Counter(route[number[r.request], tuple(index[v] for v in r.nodes)] for r in allocation.routes)
+        taken = np.zeros(len(self.column), dtype=bool)
+        for j, count in times.items():
+            taken[np.flatnonzero(self.column == j)[:count]] = True
+        return taken
 
     def allocation(self, taken: np.ndarray) -> Allocation:
         """The allocation that uses the items taken, (J,) bool."""

@@ -109,6 +109,17 @@ BUILT_IN = (
         ),
     ),
     Method(
+        "refine",
+        "any method's answer, improved part by part by the trained policy and a small tree search",
+        "qnroute.solvers.refining:refine",
+        (
+            Option("start", str, "priced", "the method whose answer is improved"),
+            Option("rounds", int, 8, "rounds over all requests", low=0, high=1_000_000),
+            _candidates(20),
+            Option("weights", str, "", "file of a policy (qnroute train); the built-in one if empty"),
+        ),
+    ),
+    Method(
         "static",
         "routes fixed on the empty network; requests by weight take their first that fits",
         "qnroute.solvers.baselines:static",

@@ -1,0 +1,112 @@
+"""Parts of a choice that can be made anew: some groups give up what they took, all others keep it.
+
+What is left for them is an instance of its own, so whatever chooses on lots can choose here, on many parts at once.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from qnroute.models.lots import FACTS, Lot
+
+
+class Parts(NamedTuple):
+    """B parts of one instance, as the instances of a lot."""
+
+    lot: Lot
+    item: np.ndarray  # (J',) the item of the whole that each item is
+    worth: np.ndarray  # (B,) what the released groups had
+
+
+def left_of(lot: Lot, taken: np.ndarray) -> np.ndarray:
+    """(R,) what the items taken, (J,) bool, leave of each row."""
+    used = np.repeat(taken, np.diff(lot.indptr))
+    return lot.capacity - np.bincount(lot.row[used], lot.amount[used], len(lot.capacity))
+
+
+def parts_of(lot: Lot, taken: np.ndarray, released: np.ndarray) -> Parts:
+    """The parts of a lot of one instance in which groups are released.
+
+    Parameters
+    ----------
+    taken : (J,) bool, the items that are taken now, which fit
+    released : (B, G) bool
+    """
+    sizes, uses = np.diff(lot.first), lot.indptr[lot.first[1:]] - lot.indptr[lot.first[:-1]]
+    count = int(released.sum())
+    room = count, int((released @ sizes).sum()), int((released @ uses).sum())
+    starts, first, most, item, indptr, row, amount, capacity, worth = _parts(
+        lot, taken, left_of(lot, taken), released, room
+    )
+    best = lot.value[item[first[:-1]]]
+    unit = np.ones(len(released))
+    for b in np.flatnonzero(np.diff(starts[1])):
+        unit[b] = best[starts[1, b] : starts[1, b + 1]].mean()
+    made = Lot(
+        *starts, first, most, np.zeros(len(most)), lot.value[item], indptr, row, amount, capacity,
+        lot.facts[item].reshape(-1, len(FACTS)), unit,
+    )  # fmt: skip
+    return Parts(made, item, worth)
+
+
+@njit(cache=True, error_model="numpy")
+def _parts(lot, taken, left, released, room):
+    """Arrays of the lot: items that do not fit are left out, then groups without items and rows that cannot bind."""
+    count, groups = released.shape
+    most_groups, most_items, most_uses = room
+    starts = np.zeros((3, count + 1), np.int64)  # of items, groups, rows
+    first, most = np.zeros(most_groups + 1, np.int64), np.zeros(most_groups, np.int64)
+    item, indptr = np.zeros(most_items, np.int64), np.zeros(most_items + 1, np.int64)
+    row, amount, capacity = np.zeros(most_uses, np.int64), np.zeros(most_uses), np.zeros(most_uses)
+    worth, free, demand = np.zeros(count), np.empty(len(left)), np.empty(len(left))
+    number = np.empty(len(left), np.int64)
+    items = kept = rows = uses = 0
+    for b in range(count):
+        free[:], demand[:], number[:] = left, 0.0, -1
+        for k in np.flatnonzero(released[b]):
+            for j in range(lot.first[k], lot.first[k + 1]):
+                if taken[j]:
+                    worth[b] += lot.value[j]
+                    for i in range(lot.indptr[j], lot.indptr[j + 1]):
+                        free[lot.row[i]] += lot.amount[i]
+        begin = items
+        for k in np.flatnonzero(released[b]):
+            before = items
+            for j in range(lot.first[k], lot.first[k + 1]):
+                if _fits(lot, free, j):
+                    item[items] = j
+                    items += 1
+                    for i in range(lot.indptr[j], lot.indptr[j + 1]):
+                        demand[lot.row[i]] += lot.amount[i]
+            if items > before:
+                most[kept] = lot.most[k]
+                kept += 1
+                first[kept] = items
+        start = rows
+        for at in range(begin, items):
+            j = item[at]
+            for i in range(lot.indptr[j], lot.indptr[j + 1]):
+                r = lot.row[i]
+                if demand[r] > free[r]:
+                    if number[r] < 0:
+                        number[r], capacity[rows] = rows, free[r]
+                        rows += 1
+                    row[uses], amount[uses] = number[r], lot.amount[i]
+                    uses += 1
+            indptr[at + 1] = uses
+        starts[0, b + 1], starts[1, b + 1], starts[2, b + 1] = items, kept, rows
+    return (
+        starts, first[: kept + 1], most[:kept], item[:items], indptr[: items + 1], row[:uses], amount[:uses],
+        capacity[:rows], worth,
+    )  # fmt: skip
+
+
+@njit(cache=True, error_model="numpy")
+def _fits(lot, left, j):
+    for i in range(lot.indptr[j], lot.indptr[j + 1]):
+        if left[lot.row[i]] < lot.amount[i]:
+            return False
+    return True
