@@ -27,6 +27,40 @@ def left_of(lot: Lot, taken: np.ndarray) -> np.ndarray:
     return lot.capacity - np.bincount(lot.row[used], lot.amount[used], len(lot.capacity))
 
 
+def met(lot: Lot, taken: np.ndarray, wanted: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """(B, G) how much of what each of these groups wants every group has, and the other way round.
+
+    Parameters
+    ----------
+    taken, wanted : (J,) how much of each item its group has, and would have; shares of rows are added up
+    """
+    by_row = np.argsort(lot.row, kind="stable")
+    begin = np.searchsorted(lot.row[by_row], np.arange(len(lot.capacity) + 1))
+    item = np.repeat(np.arange(len(lot.value)), np.diff(lot.indptr))
+    group = np.repeat(np.arange(len(lot.most)), np.diff(lot.first))
+    found = np.zeros((len(groups), len(lot.most)))
+    _meet(lot, taken.astype(float), wanted, groups, begin, by_row, item[by_row], group, found)
+    return found
+
+
+@njit(cache=True, error_model="numpy")
+def _meet(lot, taken, wanted, groups, begin, use, item, group, found):
+    has, wants = np.zeros(len(lot.capacity)), np.zeros(len(lot.capacity))
+    for b in range(len(groups)):
+        own = range(lot.indptr[lot.first[groups[b]]], lot.indptr[lot.first[groups[b] + 1]])
+        for j in range(lot.first[groups[b]], lot.first[groups[b] + 1]):
+            for i in range(lot.indptr[j], lot.indptr[j + 1]):
+                share = lot.amount[i] / lot.capacity[lot.row[i]]
+                has[lot.row[i]] += share * taken[j]
+                wants[lot.row[i]] += share * wanted[j]
+        for i in own:
+            r = lot.row[i]
+            for at in range(begin[r] if has[r] + wants[r] > 0.0 else begin[r + 1], begin[r + 1]):
+                share, j = lot.amount[use[at]] / lot.capacity[r], item[at]
+                found[b, group[j]] += share * (taken[j] * wants[r] + wanted[j] * has[r])
+            has[r] = wants[r] = 0.0
+
+
 def parts_of(lot: Lot, taken: np.ndarray, released: np.ndarray) -> Parts:
     """The parts of a lot of one instance in which groups are released.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import scipy.sparse as sparse
 
 from qnroute.allocation import Allocation, value
 from qnroute.errors import ProblemError
@@ -19,7 +18,7 @@ from qnroute.learning.routing.policy_files import BUILT_IN, load_policy
 from qnroute.learning.routing.rollouts import played
 from qnroute.methods import method, solve_with
 from qnroute.models.lots import Instance, Lot, instance_of
-from qnroute.models.neighbourhoods import left_of, parts_of
+from qnroute.models.neighbourhoods import left_of, met, parts_of
 from qnroute.problem import Problem
 from qnroute.routes import RouteTable, enumerate_routes, joined, table_of
 from qnroute.settings import Answer, Settings
@@ -28,9 +27,12 @@ from qnroute.solvers.priced import proven_bound
 from qnroute.solvers.prices import Prices, prices_of
 from qnroute.solvers.tree import searched
 
+_TWICE = 2
 _AT_ONCE = 16  # parts chosen anew side by side
-_RELEASED = 8  # requests of a part
+_RELEASED = 24  # requests of a part
+_PRICED = 40  # rounds of the search for the prices of a part
 _SHOWN = 64  # candidates of a request that the policy is shown at most
+_BEHIND = 0.1  # share of the mean value by which an item falls behind at bid prices before it is hardly wanted
 _SLIGHT = 1e-9
 
 
@@ -75,8 +77,7 @@ def refined(
     """(J,) bool: a choice from a lot of one instance that is no worse than `taken`, (J,) bool, which fits."""
     rng, taken = np.random.default_rng(settings.seed or 0), taken.copy()
     for _ in range(rounds):
-        before = taken
-        seeds = rng.permutation(len(lot.most))
+        seeds = rng.permutation(len(lot.most))[: -(-_TWICE * len(lot.most) // _RELEASED)]
         for at in range(0, len(seeds), _AT_ONCE):
             if settings.stopped:
                 return taken
@@ -87,20 +88,12 @@ def refined(
 
 def _neighbours(lot: Lot, prices: Prices, taken: np.ndarray, seeds: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """(B, G) bool: each seed with groups drawn by how much of what one wants the other has."""
-    group = np.repeat(np.arange(len(lot.most)), np.diff(lot.first))
-    uses, shape = np.diff(lot.indptr), (len(lot.most), len(lot.capacity))
-    behind = np.exp(np.minimum(prices.reduced, 0.0) / (0.1 * lot.unit[0]))  # of an item at bid prices
-
-    def rows(weight: np.ndarray) -> sparse.csr_array:
-        data = lot.amount * np.repeat(weight, uses) / lot.capacity[lot.row]
-        return sparse.csr_array((data, (np.repeat(group, uses), lot.row)), shape=shape)
-
-    has, wants = rows(taken.astype(float)), rows(behind)
-    met = (wants[seeds] @ has.T + has[seeds] @ wants.T).toarray()
+    wanted = np.exp(np.minimum(prices.reduced, 0.0) / (_BEHIND * lot.unit[0]))
+    near = met(lot, taken, wanted, seeds)
     with np.errstate(divide="ignore"):
-        rank = np.log(met) + rng.gumbel(size=met.shape)
+        rank = np.log(near) + rng.gumbel(size=near.shape)
     rank[np.arange(len(seeds)), seeds] = np.inf
-    released = np.zeros(met.shape, dtype=bool)
+    released = np.zeros(near.shape, dtype=bool)
     nearest = np.argsort(-rank, axis=1, kind="stable")[:, :_RELEASED]
     np.put_along_axis(released, nearest, np.take_along_axis(rank, nearest, axis=1) > -np.inf, axis=1)
     return released
@@ -109,7 +102,7 @@ def _neighbours(lot: Lot, prices: Prices, taken: np.ndarray, seeds: np.ndarray, 
 def _chosen_anew(policy: RoutePolicy, lot: Lot, taken: np.ndarray, released: np.ndarray) -> np.ndarray:
     """What is taken once parts that are better chosen anew are, the most improved first, as far as they are apart."""
     parts = parts_of(lot, taken, released)
-    part, prices = parts.lot, prices_of(parts.lot)
+    part, prices = parts.lot, prices_of(parts.lot, rounds=_PRICED)
     plan, items, now = plan_of(part, prices), np.diff(part.items), taken[parts.item]
     shown = min(int(np.diff(part.first).max(initial=1)), _SHOWN)
     tried = played(policy, part, plan, np.arange(part.size), candidates=shown)
