@@ -29,7 +29,7 @@ from qnroute.solvers.tree import searched
 
 _TWICE = 2
 _AT_ONCE = 16  # parts chosen anew side by side
-_RELEASED = 24  # requests of a part
+_RELEASED = 16  # requests of a part
 _PRICED = 40  # rounds of the search for the prices of a part
 _SHOWN = 64  # candidates of a request that the policy is shown at most
 _BEHIND = 0.1  # share of the mean value by which an item falls behind at bid prices before it is hardly wanted
