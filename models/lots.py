@@ -6,7 +6,6 @@ of a link, the qubits of a node. Instances stand one after the other in the same
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,7 +16,7 @@ from qnroute.allocation import Allocation
 from qnroute.errors import ProblemError
 from qnroute.fidelity import noise
 from qnroute.problem import Problem
-from qnroute.routes import RouteTable, enumerate_routes
+from qnroute.routes import RouteTable, enumerate_routes, nodes_of, numbers_of
 
 FACTS = ("success", "fidelity", "hops", "rows")
 """What is said of an item beside its value: the chance of the route, its fidelity, its links, and rows it uses."""
@@ -59,14 +58,12 @@ class Instance(NamedTuple):
 
     def items_of(self, allocation: Allocation) -> np.ndarray:
         """(J,) bool: the items that an allocation takes, of routes that are all in the table."""
-        table, index = self.table, self.problem.network.index
-        rows = zip(table.request.tolist(), table.indptr[:-1].tolist(), table.indptr[1:].tolist())
-        route = {(k, tuple(table.nodes[begin:end].tolist())): j for j, (k, begin, end) in enumerate(rows)}
-        number = self.problem.request_index
-        times = Counter(route[number[r.request], tuple(index[v] for v in r.nodes)] for r in allocation.routes)
-        taken = np.zeros(len(self.column), dtype=bool)
-        for j, count in times.items():
-            taken[np.flatnonzero(self.column == j)[:count]] = True
+        times = np.bincount(numbers_of(self.table, *nodes_of(self.problem, allocation)), minlength=len(self.table))
+        by_route = np.argsort(self.column, kind="stable")
+        column = self.column[by_route]
+        place = np.arange(len(column)) - np.searchsorted(column, column)  # among the uses of the same route
+        taken = np.zeros(len(column), dtype=bool)
+        taken[by_route] = place < times[column]
         return taken
 
     def allocation(self, taken: np.ndarray) -> Allocation:

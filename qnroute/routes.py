@@ -191,6 +191,34 @@ def joined(one: RouteTable, other: RouteTable) -> RouteTable:
     )
 
 
+def with_new(table: RouteTable, request: np.ndarray, nodes: np.ndarray, indptr: np.ndarray) -> RouteTable:
+    """The table, with those of other routes before it, given by their nodes, that it does not list."""
+    known = set(_keys(table.request, table.nodes, table.indptr))
+    new = [j for j, key in enumerate(_keys(request, nodes, indptr)) if key not in known]
+    return joined(table_of(table.problem, request, nodes, indptr, np.array(new)), table) if new else table
+
+
+def numbers_of(table: RouteTable, request: np.ndarray, nodes: np.ndarray, indptr: np.ndarray) -> np.ndarray:
+    """The number in a table of each of some routes given by their nodes, -1 for those that it does not list."""
+    number = {key: j for j, key in enumerate(_keys(table.request, table.nodes, table.indptr))}
+    return np.array([number.get(key, -1) for key in _keys(request, nodes, indptr)], dtype=np.int64)
+
+
+def nodes_of(problem: Problem, allocation: Allocation) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The routes of an allocation as rows: request, nodes, indptr as in a `RouteTable`."""
+    index, number = problem.network.index, problem.request_index
+    request = np.array([number[route.request] for route in allocation.routes], dtype=np.int64)
+    nodes = np.array([index[v] for route in allocation.routes for v in route.nodes], dtype=np.int64)
+    return request, nodes, _offsets(np.array([len(route.nodes) for route in allocation.routes], dtype=np.int64))
+
+
+def _keys(request: np.ndarray, nodes: np.ndarray, indptr: np.ndarray) -> list[tuple[int, bytes]]:
+    """What tells routes apart."""
+    rows, width = nodes.tobytes(), nodes.itemsize
+    bounds = (width * indptr).tolist()
+    return [(k, rows[begin:end]) for k, begin, end in zip(request.tolist(), bounds, bounds[1:])]
+
+
 def enumerate_all(problem: Problem, *, max_routes: int, settings: Settings | None = None) -> RouteTable:
     """Every route of any worth, as far as `max_routes` in all allow.
 

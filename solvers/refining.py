@@ -6,120 +6,120 @@ Requests that share channels or memory give up their routes; the trained policy 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
-from qnroute.allocation import Allocation, value
+from qnroute.allocation import value
 from qnroute.errors import ProblemError
 from qnroute.learning.routing.episodes import plan_of
 from qnroute.learning.routing.policy import RoutePolicy
 from qnroute.learning.routing.policy_files import BUILT_IN, load_policy
 from qnroute.learning.routing.rollouts import played
-from qnroute.methods import method, solve_with
-from qnroute.models.lots import Instance, Lot, instance_of
+from qnroute.methods import solve_with
+from qnroute.models.lots import Lot
 from qnroute.models.neighbourhoods import left_of, met, parts_of
 from qnroute.problem import Problem
-from qnroute.routes import RouteTable, enumerate_routes, joined, table_of
 from qnroute.settings import Answer, Settings
-from qnroute.solvers.baselines import POOL
-from qnroute.solvers.priced import proven_bound
+from qnroute.solvers.priced import by_price, filled
 from qnroute.solvers.prices import Prices, prices_of
+from qnroute.solvers.proposing import proposed
 from qnroute.solvers.tree import searched
 
-_TWICE = 2
-_AT_ONCE = 16  # parts chosen anew side by side
 _RELEASED = 16  # requests of a part
+_TIMES = 2  # that a request is released in a round, more or less
+_AT_ONCE = 8  # parts chosen anew side by side
 _PRICED = 40  # rounds of the search for the prices of a part
 _SHOWN = 64  # candidates of a request that the policy is shown at most
-_BEHIND = 0.1  # share of the mean value by which an item falls behind at bid prices before it is hardly wanted
-_SLIGHT = 1e-9
+_BEHIND = 0.1  # of the mean value: how far an item is behind at bid prices when it is wanted e times less
+_SLIGHT = 1e-9  # of the mean value: a gain that is none
 
 
 def refine(
-    problem: Problem, settings: Settings, *, start: str = "priced", rounds: int = 8, candidates: int = 20,
-    weights: str = "",
+    problem: Problem, settings: Settings, *, start: str = "density-greedy", candidates: int = 8, proposals: int = 2,
+    rounds: int = 8, steps: int = 2_000, weights: str = "",
 ) -> Answer:  # fmt: skip
-    """The answer of the method `start`, improved in so many rounds over all requests."""
-    if method(start).name in ("refine", "hybrid"):
-        raise ProblemError(f"option start: found {start!r}, expected a method that does not refine itself")
+    """The answer of the method `start`, improved in so many rounds; options as those of `hybrid`."""
+    if start in ("refine", "hybrid"):
+        raise ProblemError(f"option start: found {start!r}, expected a method that does not refine")
     policy = load_policy(weights or BUILT_IN)
     limit = settings.time_limit if settings.time_limit is None else settings.time_limit / 2
-    common = {"gap": settings.gap, "seed": settings.seed, "progress": settings.progress}
-    first = solve_with(problem, start, {}, time_limit=limit, interrupted=settings.interrupted, **common)
-    table = enumerate_routes(problem, per_request=candidates, pool=POOL, settings=settings)
-    instance = instance_of(problem, with_routes(table, first.allocation))
-    prices = prices_of(instance.lot)
-    taken = refined(policy, instance.lot, prices, instance.items_of(first.allocation), rounds, settings)
-    found, bound = instance.allocation(taken), proven_bound(instance, prices)
-    better = value(problem, found) > first.objective
-    bound = bound if first.bound is None else min(bound, first.bound)
-    return Answer(found if better else first.allocation, bound=bound, stopped=settings.stopped)
-
-
-def with_routes(table: RouteTable, allocation: Allocation) -> RouteTable:
-    """The table with those routes of an allocation that it lacks."""
-    problem, index = table.problem, table.problem.network.index
-    rows = zip(table.request.tolist(), table.indptr[:-1].tolist(), table.indptr[1:].tolist())
-    known = {(k, tuple(table.nodes[begin:end].tolist())) for k, begin, end in rows}
-    asked = {(problem.request_index[route.request], tuple(index[v] for v in route.nodes)) for route in allocation.routes}
-    new = sorted(asked - known)
-    if not new:
-        return table
-    request, nodes = np.array([k for k, _ in new]), np.concatenate([row for _, row in new])
-    indptr = np.concatenate([[0], np.cumsum([len(row) for _, row in new])])
-    return joined(table_of(problem, request, nodes, indptr), table)
+    common = {"time_limit": limit, "gap": settings.gap, "seed": settings.seed, "progress": settings.progress}
+    first = solve_with(problem, start, {}, interrupted=settings.interrupted, **common)
+    how = {"candidates": candidates, "proposals": proposals, "start": first.allocation}
+    instance, prices, bound = proposed(problem, settings, **how)
+    taken = refined(policy, instance.lot, prices, instance.items_of(first.allocation), settings, rounds, steps)
+    found = instance.allocation(taken)
+    better = found if value(problem, found) > first.objective else first.allocation
+    return Answer(better, bound if first.bound is None else min(bound, first.bound), stopped=settings.stopped)
 
 
 def refined(
-    policy: RoutePolicy, lot: Lot, prices: Prices, taken: np.ndarray, rounds: int, settings: Settings
+    policy: RoutePolicy, lot: Lot, prices: Prices, taken: np.ndarray, settings: Settings, rounds: int, steps: int
 ) -> np.ndarray:
-    """(J,) bool: a choice from a lot of one instance that is no worse than `taken`, (J,) bool, which fits."""
-    rng, taken = np.random.default_rng(settings.seed or 0), taken.copy()
+    """(J,) bool: a choice from a lot of one instance that is no worse than `taken`, (J,) bool, which fits.
+
+    Parameters
+    ----------
+    rounds
+        In each of them a request is released about twice.
+    steps
+        Of the tree search in each part; 0: the policy alone.
+    """
+    rng, groups = np.random.default_rng(settings.seed or 0), len(lot.most)
+    other = filled(lot, by_price(lot, prices))
+    taken = other if lot.value @ other > lot.value @ taken else taken
     for _ in range(rounds):
-        seeds = rng.permutation(len(lot.most))[: -(-_TWICE * len(lot.most) // _RELEASED)]
+        seeds = rng.permutation(groups)[: -(-_TIMES * groups // _RELEASED)]
         for at in range(0, len(seeds), _AT_ONCE):
             if settings.stopped:
                 return taken
             released = _neighbours(lot, prices, taken, seeds[at : at + _AT_ONCE], rng)
-            taken = _chosen_anew(policy, lot, taken, released)
+            taken = chosen_anew(policy, lot, taken, released, steps)
     return taken
 
 
 def _neighbours(lot: Lot, prices: Prices, taken: np.ndarray, seeds: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(B, G) bool: each seed with groups drawn by how much of what one wants the other has."""
+    """(B, G) bool: each seed, and groups drawn by how much of what one wants the other has."""
     wanted = np.exp(np.minimum(prices.reduced, 0.0) / (_BEHIND * lot.unit[0]))
     near = met(lot, taken, wanted, seeds)
     with np.errstate(divide="ignore"):
         rank = np.log(near) + rng.gumbel(size=near.shape)
     rank[np.arange(len(seeds)), seeds] = np.inf
+    first = np.argsort(-rank, axis=1, kind="stable")[:, :_RELEASED]
     released = np.zeros(near.shape, dtype=bool)
-    nearest = np.argsort(-rank, axis=1, kind="stable")[:, :_RELEASED]
-    np.put_along_axis(released, nearest, np.take_along_axis(rank, nearest, axis=1) > -np.inf, axis=1)
+    np.put_along_axis(released, first, np.take_along_axis(rank, first, axis=1) > -np.inf, axis=1)
     return released
 
 
-def _chosen_anew(policy: RoutePolicy, lot: Lot, taken: np.ndarray, released: np.ndarray) -> np.ndarray:
-    """What is taken once parts that are better chosen anew are, the most improved first, as far as they are apart."""
-    parts = parts_of(lot, taken, released)
-    part, prices = parts.lot, prices_of(parts.lot, rounds=_PRICED)
-    plan, items, now = plan_of(part, prices), np.diff(part.items), taken[parts.item]
-    shown = min(int(np.diff(part.first).max(initial=1)), _SHOWN)
+def chosen_anew(
+    policy: RoutePolicy, lot: Lot, taken: np.ndarray, released: np.ndarray, steps: int = 0
+) -> np.ndarray:
+    """(J,) bool: what is taken once parts that a new choice improves are chosen anew.
+
+    Parameters
+    ----------
+    released
+        (B, G) bool, the groups of each part; of parts that overlap the one that gains most is chosen anew.
+    steps
+        Of the tree search after the policy's choice.
+    """
+    part, item, had = parts_of(lot, taken, released)
+    if not len(item):
+        return taken
+    prices = prices_of(part, rounds=_PRICED)
+    plan, shown = plan_of(part, prices), min(int(np.diff(part.first).max()), _SHOWN)
     tried = played(policy, part, plan, np.arange(part.size), candidates=shown)
-    better = tried.worth > parts.worth
-    place = np.arange(len(now)) - np.repeat(part.items[:-1], items)
-    of = np.repeat(np.arange(part.size), items)
-    now = np.where(better[of], tried.taken[of, place], now)
-    now = searched(part, prices, plan.order, now)
-    gain = np.bincount(of, now * part.value, part.size) - parts.worth
-    touched = np.zeros(len(lot.most), dtype=bool)
-    for b in np.argsort(-gain, kind="stable"):
+    b = np.repeat(np.arange(part.size), np.diff(part.items))
+    now = np.where((tried.worth > had)[b], tried.taken[b, np.arange(len(b)) - part.items[b]], taken[item])
+    if steps:
+        now = searched(part, prices, plan.order, now, steps=steps)
+    gain = np.bincount(b, now * part.value, part.size) - had
+    changed = np.zeros(len(lot.most), dtype=bool)
+    for b in np.argsort(-gain, kind="stable").tolist():
         if gain[b] <= _SLIGHT * lot.unit[0]:
             break
-        if (touched & released[b]).any():
-            continue
         other = taken & ~np.repeat(released[b], np.diff(lot.first))
-        other[parts.item[part.items[b] : part.items[b + 1]]] = now[part.items[b] : part.items[b + 1]]
-        if (left_of(lot, other) >= 0.0).all():
-            taken, touched = other, touched | released[b]
+        own = slice(part.items[b], part.items[b + 1])
+        other[item[own]] = now[own]
+        if not (changed & released[b]).any() and (left_of(lot, other) >= 0.0).all():
+            taken, changed = other, changed | released[b]
     return taken
