@@ -30,6 +30,7 @@ _AT_ONCE = 8  # parts chosen anew side by side
 _PRICED = 40  # rounds of the search for the prices of a part
 _SHOWN = 64  # candidates of a request that the policy is shown at most
 _BEHIND = 0.1  # of the mean value: how far an item is behind at bid prices when it is wanted e times less
+_PROVEN = 1e-7  # share of the bound on all choices by which the best may miss it
 _SLIGHT = 1e-9  # of the mean value: a gain that is none
 
 
@@ -70,7 +71,7 @@ def refined(
     for _ in range(rounds):
         seeds = rng.permutation(groups)[: -(-_TIMES * groups // _RELEASED)]
         for at in range(0, len(seeds), _AT_ONCE):
-            if settings.stopped:
+            if settings.stopped or lot.value @ taken >= prices.bound[0] * (1.0 - _PROVEN):
                 return taken
             released = _neighbours(lot, prices, taken, seeds[at : at + _AT_ONCE], rng)
             taken = chosen_anew(policy, lot, taken, released, steps)
