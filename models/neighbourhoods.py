@@ -89,25 +89,20 @@ def parts_of(lot: Lot, taken: np.ndarray, released: np.ndarray) -> Parts:
 @njit(cache=True, error_model="numpy")
 def _parts(lot, taken, left, released, room):
     """Arrays of the lot: items that do not fit are left out, then groups without items and rows that cannot bind."""
-    count, groups = released.shape
+    count = len(released)
     most_groups, most_items, most_uses = room
     starts = np.zeros((3, count + 1), np.int64)  # of items, groups, rows
     first, most = np.zeros(most_groups + 1, np.int64), np.zeros(most_groups, np.int64)
     item, indptr = np.zeros(most_items, np.int64), np.zeros(most_items + 1, np.int64)
     row, amount, capacity = np.zeros(most_uses, np.int64), np.zeros(most_uses), np.zeros(most_uses)
-    worth, free, demand = np.zeros(count), np.empty(len(left)), np.empty(len(left))
-    number = np.empty(len(left), np.int64)
+    worth, number = np.zeros(count), np.empty(len(left), np.int64)
     items = kept = rows = uses = 0
     for b in range(count):
-        free[:], demand[:], number[:] = left, 0.0, -1
-        for k in np.flatnonzero(released[b]):
-            for j in range(lot.first[k], lot.first[k + 1]):
-                if taken[j]:
-                    worth[b] += lot.value[j]
-                    for i in range(lot.indptr[j], lot.indptr[j + 1]):
-                        free[lot.row[i]] += lot.amount[i]
-        begin = items
-        for k in np.flatnonzero(released[b]):
+        some = np.flatnonzero(released[b])
+        free, demand = left.copy(), np.zeros(len(left))
+        worth[b] = _give_back(lot, taken, some, free)
+        begin, number[:] = items, -1
+        for k in some:
             before = items
             for j in range(lot.first[k], lot.first[k + 1]):
                 if _fits(lot, free, j):
@@ -119,10 +114,8 @@ def _parts(lot, taken, left, released, room):
                 most[kept] = lot.most[k]
                 kept += 1
                 first[kept] = items
-        start = rows
         for at in range(begin, items):
-            j = item[at]
-            for i in range(lot.indptr[j], lot.indptr[j + 1]):
+            for i in range(lot.indptr[item[at]], lot.indptr[item[at] + 1]):
                 r = lot.row[i]
                 if demand[r] > free[r]:
                     if number[r] < 0:
@@ -136,6 +129,19 @@ def _parts(lot, taken, left, released, room):
         starts, first[: kept + 1], most[:kept], item[:items], indptr[: items + 1], row[:uses], amount[:uses],
         capacity[:rows], worth,
     )  # fmt: skip
+
+
+@njit(cache=True, error_model="numpy")
+def _give_back(lot, taken, groups, free):
+    """Add what groups have taken to what is free; what it was worth."""
+    worth = 0.0
+    for k in groups:
+        for j in range(lot.first[k], lot.first[k + 1]):
+            if taken[j]:
+                worth += lot.value[j]
+                for i in range(lot.indptr[j], lot.indptr[j + 1]):
+                    free[lot.row[i]] += lot.amount[i]
+    return worth
 
 
 @njit(cache=True, error_model="numpy")

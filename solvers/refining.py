@@ -91,9 +91,7 @@ def _neighbours(lot: Lot, prices: Prices, taken: np.ndarray, seeds: np.ndarray, 
     return released
 
 
-def chosen_anew(
-    policy: RoutePolicy, lot: Lot, taken: np.ndarray, released: np.ndarray, steps: int = 0
-) -> np.ndarray:
+def chosen_anew(policy: RoutePolicy, lot: Lot, taken: np.ndarray, released: np.ndarray, steps: int = 0) -> np.ndarray:
     """(J,) bool: what is taken once parts that a new choice improves are chosen anew.
 
     Parameters

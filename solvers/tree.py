@@ -84,16 +84,13 @@ def _search(lot, reduced, bound, slots, left, best, steps):
         goal += lot.value[j] if best[j] else 0.0
     slots.room[0] = bound
     while slot >= 0:
-        if slot == last:
-            if slots.worth[slot] > goal:
-                goal = slots.worth[slot] + slight
-                best[slots.start : slots.start + len(slots.ranked)] = False
-                for j in slots.chosen[:last]:
-                    if j >= 0:
-                        best[j] = True
-            slot = slots.came[slot]
-            continue
-        if slots.place[slot] == _NONE:
+        if slot == last and slots.worth[slot] > goal:
+            goal = slots.worth[slot] + slight
+            best[slots.start : slots.start + len(slots.ranked)] = False
+            for j in slots.chosen[:last]:
+                if j >= 0:
+                    best[j] = True
+        if slot == last or slots.place[slot] == _NONE:
             slot = slots.came[slot]
             continue
         if slots.chosen[slot] >= 0:
