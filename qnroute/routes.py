@@ -119,7 +119,7 @@ def enumerate_routes(
         Requests whose turn comes after the time limit are not searched.
     """
     costs = closed(problem, search_costs(problem))
-    dearest = most_useful_cost(problem)
+    dearest, max_hops = most_useful_cost(problem), problem.max_hops
     kept = np.broadcast_to(np.asarray(per_request, dtype=np.int64), len(problem.requests))
     count = kept * (pool if problem.objective.kind == "link-sum" else 1)
     found = []
@@ -137,7 +137,7 @@ def enumerate_routes(
                 count=max(int(count[k]), 2),  # one path alone would be searched with dominance, and so have no `rest`
                 max_cost=dearest,
                 max_noise=noise_budget(problem.requests[k].min_fidelity),
-                max_hops=problem.max_hops,
+                max_hops=max_hops,
                 max_labels=min(max(_LABELS_PER_ROUTE * int(count[k]), _FEWEST_LABELS), _MOST_LABELS),
             )
             found.append(paths)
