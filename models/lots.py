@@ -160,7 +160,11 @@ def _uses(indptr, nodes, links, room, m, column):
                 r = number[where]
                 if r >= 0:
                     each = 2 if kind == 1 and first < i < last else 1
-                    row[used], amount[used] = r, each // common[r]
+                    to = used  # in the order of rows
+                    while to > starts[at] and row[to - 1] > r:
+                        row[to], amount[to] = row[to - 1], amount[to - 1]
+                        to -= 1
+                    row[to], amount[to] = r, each // common[r]
                     used += 1
         starts[at + 1] = used
     return place, common, np.floor(room[place] / common), starts, row[:used].copy(), amount[:used].copy()
