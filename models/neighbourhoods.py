@@ -27,24 +27,38 @@ def left_of(lot: Lot, taken: np.ndarray) -> np.ndarray:
     return lot.capacity - np.bincount(lot.row[used], lot.amount[used], len(lot.capacity))
 
 
-def met(lot: Lot, taken: np.ndarray, wanted: np.ndarray, groups: np.ndarray) -> np.ndarray:
+class Uses(NamedTuple):
+    """Uses by row, those of row r from ``begin[r]`` to ``begin[r + 1]``: where they stand in the lot, and whose."""
+
+    begin: np.ndarray  # (R + 1,)
+    use: np.ndarray
+    item: np.ndarray
+    group: np.ndarray
+
+
+def uses_of(lot: Lot) -> Uses:
+    """All uses of a lot by row."""
+    use = np.argsort(lot.row, kind="stable")
+    begin = np.searchsorted(lot.row[use], np.arange(len(lot.capacity) + 1))
+    item = np.repeat(np.arange(len(lot.value)), np.diff(lot.indptr))[use]
+    return Uses(begin, use, item, np.repeat(np.arange(len(lot.most)), np.diff(lot.first))[item])
+
+
+def met(lot: Lot, uses: Uses, taken: np.ndarray, wanted: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """(B, G) how much of what each of these groups wants every group has, and the other way round.
 
     Parameters
     ----------
     taken, wanted : (J,) how much of each item its group has, and would have; shares of rows are added up
     """
-    by_row = np.argsort(lot.row, kind="stable")
-    begin = np.searchsorted(lot.row[by_row], np.arange(len(lot.capacity) + 1))
-    item = np.repeat(np.arange(len(lot.value)), np.diff(lot.indptr))
-    group = np.repeat(np.arange(len(lot.most)), np.diff(lot.first))
     found = np.zeros((len(groups), len(lot.most)))
-    _meet(lot, taken.astype(float), wanted, groups, begin, by_row, item[by_row], group, found)
+    _meet(lot, uses, taken.astype(float), wanted, groups, found)
     return found
 
 
 @njit(cache=True, error_model="numpy")
-def _meet(lot, taken, wanted, groups, begin, use, item, group, found):
+def _meet(lot, uses, taken, wanted, groups, found):
+    begin, use, item, group = uses
     has, wants = np.zeros(len(lot.capacity)), np.zeros(len(lot.capacity))
     for b in range(len(groups)):
         own = range(lot.indptr[lot.first[groups[b]]], lot.indptr[lot.first[groups[b] + 1]])
@@ -57,7 +71,7 @@ def _meet(lot, taken, wanted, groups, begin, use, item, group, found):
             r = lot.row[i]
             for at in range(begin[r] if has[r] + wants[r] > 0.0 else begin[r + 1], begin[r + 1]):
                 share, j = lot.amount[use[at]] / lot.capacity[r], item[at]
-                found[b, group[j]] += share * (taken[j] * wants[r] + wanted[j] * has[r])
+                found[b, group[at]] += share * (taken[j] * wants[r] + wanted[j] * has[r])
             has[r] = wants[r] = 0.0
 
 

@@ -16,7 +16,7 @@ from qnroute.learning.routing.policy_files import BUILT_IN, load_policy
 from qnroute.learning.routing.rollouts import played
 from qnroute.methods import solve_with
 from qnroute.models.lots import Lot
-from qnroute.models.neighbourhoods import left_of, met, parts_of
+from qnroute.models.neighbourhoods import left_of, met, parts_of, uses_of
 from qnroute.problem import Problem
 from qnroute.settings import Answer, Settings
 from qnroute.solvers.priced import by_price, filled
@@ -65,7 +65,8 @@ def refined(
     steps
         Of the tree search in each part; 0: the policy alone.
     """
-    rng, groups = np.random.default_rng(settings.seed or 0), len(lot.most)
+    rng, groups, uses = np.random.default_rng(settings.seed or 0), len(lot.most), uses_of(lot)
+    wanted = np.exp(np.minimum(prices.reduced, 0.0) / (_BEHIND * lot.unit[0]))
     other = filled(lot, by_price(lot, prices))
     taken = other if lot.value @ other > lot.value @ taken else taken
     for _ in range(rounds):
@@ -73,15 +74,14 @@ def refined(
         for at in range(0, len(seeds), _AT_ONCE):
             if settings.stopped or lot.value @ taken >= prices.bound[0] * (1.0 - _PROVEN):
                 return taken
-            released = _neighbours(lot, prices, taken, seeds[at : at + _AT_ONCE], rng)
+            some = seeds[at : at + _AT_ONCE]
+            released = _neighbours(met(lot, uses, taken, wanted, some), some, rng)
             taken = chosen_anew(policy, lot, taken, released, steps)
     return taken
 
 
-def _neighbours(lot: Lot, prices: Prices, taken: np.ndarray, seeds: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(B, G) bool: each seed, and groups drawn by how much of what one wants the other has."""
-    wanted = np.exp(np.minimum(prices.reduced, 0.0) / (_BEHIND * lot.unit[0]))
-    near = met(lot, taken, wanted, seeds)
+def _neighbours(near: np.ndarray, seeds: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(B, G) bool: each seed, and groups drawn by how near they are to it, (B, G)."""
     with np.errstate(divide="ignore"):
         rank = np.log(near) + rng.gumbel(size=near.shape)
     rank[np.arange(len(seeds)), seeds] = np.inf

@@ -24,7 +24,7 @@ from qnroute.learning.routing.problems import mixed
 from qnroute.method import Method
 from qnroute.methods import registered
 from qnroute.models.lots import instance_of, together
-from qnroute.models.neighbourhoods import left_of, met, parts_of
+from qnroute.models.neighbourhoods import left_of, met, parts_of, uses_of
 from qnroute.routes import enumerate_routes
 from qnroute.settings import Answer, Settings
 from qnroute.solvers import refining
@@ -86,7 +86,8 @@ def test_groups_meet_in_what_one_wants_and_the_other_has():
         shares = dense(lot) / lot.capacity[:, None]
         of_group = (group_of(lot)[:, None] == np.arange(len(lot.most))).astype(float)
         has, wants = (shares * taken) @ of_group, (shares * wanted) @ of_group
-        assert met(lot, taken, wanted, np.arange(len(lot.most))) == pytest.approx(wants.T @ has + has.T @ wants)
+        found = met(lot, uses_of(lot), taken, wanted, np.arange(len(lot.most)))
+        assert found == pytest.approx(wants.T @ has + has.T @ wants)
         assert np.array_equal(left_of(lot, taken), lot.capacity - dense(lot) @ taken)
 
 
