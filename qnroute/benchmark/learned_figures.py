@@ -50,7 +50,8 @@ def plot_family(rows: Sequence[Learned], ax: Axes | None = None) -> Axes:
         if row.low is not None and row.method != PROVING:
             ax.plot([row.cpu_ms] * 2, [100.0 * (1.0 - row.low), 100.0 * (1.0 - row.high)], color=colour, linewidth=1.0)
         marker = "os^Dv"[place // 2 % 5]
-        ax.scatter([row.cpu_ms], [missing], color=colour, s=18, marker=marker, label=row.method, zorder=3, clip_on=False)
+        look = {"color": colour, "s": 18, "marker": marker, "zorder": 3, "clip_on": False}
+        ax.scatter([row.cpu_ms], [missing], label=row.method, **look)
     ax.set_xscale("log")
     ax.set_ylim(bottom=0.0)
     ax.set_xlabel("CPU ms", fontsize=7)
