@@ -10,15 +10,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import scipy.sparse as sparse
+from numba import njit
 
 from qnroute.allocation import Allocation
 from qnroute.errors import ProblemError
 from qnroute.fidelity import noise
-from qnroute.models.packing import Packing, packing_of
-from qnroute.models.path_packing import PathPacking
 from qnroute.problem import Problem
-from qnroute.routes import RouteTable, enumerate_routes
+from qnroute.routes import RouteTable, enumerate_routes, nodes_of, numbers_of
 
 FACTS = ("success", "fidelity", "hops", "rows")
 """What is said of an item beside its value: the chance of the route, its fidelity, its links, and rows it uses."""
@@ -55,6 +53,18 @@ class Instance(NamedTuple):
     table: RouteTable
     column: np.ndarray  # (J,) the route of each item
     beyond: float  # what requests without items, and routes past the `most` of others, could bring at most
+    place: np.ndarray  # (R,) of each row: links, then memories of nodes, then degree bounds of nodes
+    common: np.ndarray  # (R,) by which its numbers are divided
+
+    def items_of(self, allocation: Allocation) -> np.ndarray:
+        """(J,) bool: the items that an allocation takes, of routes that are all in the table."""
+        times = np.bincount(numbers_of(self.table, *nodes_of(self.problem, allocation)), minlength=len(self.table))
+        by_route = np.argsort(self.column, kind="stable")
+        column = self.column[by_route]
+        place = np.arange(len(column)) - np.searchsorted(column, column)  # among the uses of the same route
+        taken = np.zeros(len(column), dtype=bool)
+        taken[by_route] = place < times[column]
+        return taken
 
     def allocation(self, taken: np.ndarray) -> Allocation:
         """The allocation that uses the items taken, (J,) bool."""
@@ -72,13 +82,35 @@ def instance_of(problem: Problem, table: RouteTable | None = None, *, per_reques
     if problem.task != "allocation":
         raise ProblemError(f"task: found {problem.task}, expected allocation")
     table = enumerate_routes(problem, per_request=per_request) if table is None else table
-    packing = packing_of(PathPacking(problem, table), "routes")
-    order = np.lexsort((-packing.value, packing.group))
-    lot = _lot(packing, order, _facts(table)[packing.column[order]], table.rest)
-    left_out = problem.most_routes.copy()
-    left_out[packing.group] -= packing.most[packing.group]
-    beyond = float(left_out @ table.rest)
-    return Instance(lot, problem, table, packing.column[order], beyond)
+    network, most = problem.network, problem.most_routes
+    room = np.concatenate([network.channels, network.memory, problem.degree_bounds])
+    times = np.zeros(len(table), np.int64)
+    _most_times(table.indptr, table.nodes, table.links, room, network.n_links, most[table.request], times)
+    times[table.value <= 0.0] = 0
+    column = np.repeat(np.arange(len(table)), times)
+    column = column[np.lexsort((-table.value[column], table.request[column]))]
+    request = table.request[column]
+    kept, first = np.unique(request, return_index=True)
+    value = table.value[column]
+    uses = _uses(table.indptr, table.nodes, table.links, room, network.n_links, column)
+    place, common, capacity, indptr, row, amount = uses
+    counts = [np.array([0, size]) for size in (len(value), len(kept), len(place))]
+    lot = Lot(
+        *counts,
+        first=np.append(first, len(value)).astype(np.int64),
+        most=np.minimum(most[kept], len(value)),
+        rest=np.maximum(table.rest[kept], 0.0),
+        value=value,
+        indptr=indptr,
+        row=row,
+        amount=amount,
+        capacity=capacity,
+        facts=np.column_stack([_facts(table)[column], np.diff(indptr)]),
+        unit=np.array([float(value[first].mean()) if len(first) else 1.0]),
+    )
+    left_out = most.copy()
+    left_out[kept] -= lot.most
+    return Instance(lot, problem, table, column, float(left_out @ table.rest), place, common)
 
 
 def offers_of(problem: Problem, *, per_request: int = 8) -> Instance:
@@ -86,46 +118,80 @@ def offers_of(problem: Problem, *, per_request: int = 8) -> Instance:
 
     Rows are those that bind if all requests come as often; `most` is 1, a route for each time.
     """
-    table = enumerate_routes(problem, per_request=per_request)
-    packing = packing_of(PathPacking(problem, table), "routes")
-    uses = sparse.csc_array(packing.uses)
-    binding = np.flatnonzero(np.asarray(uses.sum(axis=1)).ravel() > packing.capacity)
-    column, item = np.unique(packing.column, return_index=True)
-    once = Packing(
-        packing.value[item], sparse.csr_array(uses[:, item])[binding], packing.capacity[binding],
-        packing.group[item], np.ones_like(packing.most), column, packing.row[binding],
-    )  # fmt: skip
-    order = np.lexsort((-once.value, once.group))
-    lot = _lot(once, order, _facts(table)[column[order]], table.rest, np.arange(len(binding)))
-    return Instance(lot, problem, table, column[order], 0.0)
-
-
-def _lot(
-    packing: Packing, order: np.ndarray, facts: np.ndarray, rest: np.ndarray, binding: np.ndarray | None = None
-) -> Lot:
-    """A lot of one; groups without items are left out, and rows that cannot bind."""
-    uses = sparse.csc_array(packing.uses)[:, order]
-    group = packing.group[order]
-    kept, first = np.unique(group, return_index=True)
-    if binding is None:
-        binding = np.flatnonzero(np.asarray(packing.uses.sum(axis=1)).ravel() > packing.capacity)
-    by_item = sparse.csr_array(sparse.csr_array(uses)[binding].T)
-    value = packing.value[order]
-    counts = [np.array([0, size]) for size in (len(value), len(kept), len(binding))]
-    unit = float(value[first].mean()) if len(first) else 1.0
-    return Lot(
-        *counts,
-        first=np.append(first, len(value)).astype(np.int64),
-        most=packing.most[kept],
-        rest=np.maximum(rest[kept], 0.0),
-        value=value,
-        indptr=by_item.indptr.astype(np.int64),
-        row=by_item.indices.astype(np.int64),
-        amount=by_item.data.astype(np.float64),
-        capacity=packing.capacity[binding].astype(np.float64),
-        facts=np.column_stack([facts, np.diff(by_item.indptr)]),
-        unit=np.array([unit]),
+    whole = instance_of(problem, per_request=per_request)
+    lot = whole.lot
+    _, kept = np.unique(whole.column, return_index=True)
+    kept.sort()
+    sizes = np.diff(lot.indptr)
+    uses = np.isin(np.repeat(np.arange(len(sizes)), sizes), kept)
+    once = lot._replace(
+        items=np.array([0, len(kept)]),
+        first=np.searchsorted(kept, lot.first),
+        most=np.ones_like(lot.most),
+        value=lot.value[kept],
+        indptr=np.concatenate([[0], np.cumsum(sizes[kept])]),
+        row=lot.row[uses],
+        amount=lot.amount[uses],
+        facts=lot.facts[kept],
     )
+    return whole._replace(lot=once, column=whole.column[kept], beyond=0.0)
+
+
+@njit(cache=True)
+def _most_times(indptr, nodes, links, room, m, most, times):
+    """How often each route could be used at all, alone."""
+    n = (len(room) - m) // 2
+    for j in range(len(times)):
+        first, last = indptr[j], indptr[j + 1] - 1
+        fits = most[j]
+        for i in range(first, last):
+            fits = min(fits, room[links[i - j]], room[m + n + nodes[i]])
+        for i in range(first, last + 1):
+            fits = min(fits, room[m + nodes[i]] // (1 if i == first or i == last else 2))
+        times[j] = max(fits, 0)
+
+
+@njit(cache=True)
+def _uses(indptr, nodes, links, room, m, column):
+    """Rows: places that not all items fit in. Their numbers are divided by what those that items use have in common.
+
+    Gives the place of each row, what it was divided by and its capacity, then the items' uses as compressed rows.
+    """
+    n = (len(room) - m) // 2
+    total, common, number = np.zeros(len(room), np.int64), np.zeros(len(room), np.int64), np.full(len(room), -1)
+    most = 0
+    for j in column:
+        first, last = indptr[j], indptr[j + 1] - 1
+        most += 3 * (last - first) + 1
+        for i in range(first, last + 1):
+            v, each = nodes[i], 1 if i == first or i == last else 2
+            total[m + v] += each
+            common[m + v] = each if common[m + v] in (0, each) else 1
+            if i < last:
+                total[links[i - j]] += 1
+                total[m + n + v] += 1
+    place = np.flatnonzero(total > room)
+    common = np.maximum(common[place], 1)
+    number[place] = np.arange(len(place))
+    starts, row, amount = np.zeros(len(column) + 1, np.int64), np.empty(most, np.int64), np.empty(most)
+    used = 0
+    for at in range(len(column)):
+        j = column[at]
+        first, last = indptr[j], indptr[j + 1] - 1
+        for kind in range(3):
+            for i in range(first, last + (1 if kind == 1 else 0)):
+                where = links[i - j] if kind == 0 else nodes[i] + (m if kind == 1 else m + n)
+                r = number[where]
+                if r >= 0:
+                    each = 2 if kind == 1 and first < i < last else 1
+                    to = used  # in the order of rows
+                    while to > starts[at] and row[to - 1] > r:
+                        row[to], amount[to] = row[to - 1], amount[to - 1]
+                        to -= 1
+                    row[to], amount[to] = r, each // common[r]
+                    used += 1
+        starts[at + 1] = used
+    return place, common, np.floor(room[place] / common), starts, row[:used].copy(), amount[:used].copy()
 
 
 def _facts(table: RouteTable) -> np.ndarray:

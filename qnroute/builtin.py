@@ -39,6 +39,18 @@ _CHOICE = Option(
 )
 
 
+_PROPOSED = (
+    _candidates(8),
+    Option("proposals", int, 2, "rounds in which bid prices call for more candidates", low=0, high=1000),
+)
+_WEIGHTS = Option("weights", str, "", "file of a policy (qnroute train); the built-in one if empty")
+_REFINED = (
+    Option("rounds", int, 8, "rounds over all requests", low=0, high=1_000_000),
+    Option("steps", int, 2_000, "of the tree search in each part; 0: the policy alone", low=0, high=1_000_000_000),
+    _WEIGHTS,
+)
+
+
 def _model() -> Option:
     return Option("model", str, MODELS[0], "which formulation is stated", choices=MODELS)
 
@@ -94,7 +106,7 @@ BUILT_IN = (
         "candidate routes by the relaxation's choice of them, at bid prices found without a solver",
         "qnroute.solvers.priced:priced",
         (
-            _candidates(20),
+            *_PROPOSED,
             Option("rounds", int, 200, "rounds of the search for prices", low=1, high=1_000_000),
         ),
     ),
@@ -103,10 +115,22 @@ BUILT_IN = (
         "a trained policy chooses a route for request after request, by bid prices among other things",
         "qnroute.solvers.learned:ppo",
         (
-            _candidates(20),
-            Option("samples", int, 1, "tries, all but the first drawn; the best counts", low=1, high=1_000_000),
-            Option("weights", str, "", "file of a policy (qnroute train); the built-in one if empty"),
+            *_PROPOSED,
+            Option("samples", int, 1, "tries; from the second on half of the requests choose anew", low=1, high=10**6),
+            _WEIGHTS,
         ),
+    ),
+    Method(
+        "refine",
+        "any method's answer, improved part by part by the policy and a small tree search",
+        "qnroute.solvers.refining:refine",
+        (Option("start", str, "density-greedy", "the method whose answer is improved"), *_PROPOSED, *_REFINED),
+    ),
+    Method(
+        "hybrid",
+        "routes proposed at bid prices, chosen by the policy, refined",
+        "qnroute.solvers.learned:hybrid",
+        (*_PROPOSED, *_REFINED),
     ),
     Method(
         "static",

@@ -238,6 +238,8 @@ def _best_first(
     arcs, free, ones = (indptr, neighbour, link), np.zeros(n), np.ones(link_cost.size)
     by_cost, by_noise, by_hops = _from(target, indptr), _from(target, indptr), _from(target, indptr)
     shortest = _left(arcs, link_cost, node_cost, target, by_cost, source)
+    best, nearest, _, pending = by_cost
+    few = max_hops < n - 1  # else no simple path is too long
     room = 256
     node, parent, entered = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64)
     hops, following = np.empty(room, np.int64), np.empty(room, np.int64)
@@ -280,8 +282,11 @@ def _best_first(
             reach, spoilt = cost[label] + link_cost[e], noise[label] + link_noise[e]
             if v != target:
                 reach += node_cost[v]
-            total = reach + _left(arcs, link_cost, node_cost, target, by_cost, v)
-            if total == np.inf or hops[label] + 1 + _left(arcs, ones, free, target, by_hops, v) > max_hops:
+            known = best[v]  # looked up here: a call for nothing costs more than all the rest
+            if pending[0] > 0 and nearest[0] < known:
+                known = _left(arcs, link_cost, node_cost, target, by_cost, v)
+            total = reach + known
+            if total == np.inf or (few and hops[label] + 1 + _left(arcs, ones, free, target, by_hops, v) > max_hops):
                 continue
             if max_noise < np.inf and spoilt + _left(arcs, link_noise, free, target, by_noise, v) > max_noise:
                 continue

@@ -119,7 +119,7 @@ def enumerate_routes(
         Requests whose turn comes after the time limit are not searched.
     """
     costs = closed(problem, search_costs(problem))
-    dearest = most_useful_cost(problem)
+    dearest, max_hops = most_useful_cost(problem), problem.max_hops
     kept = np.broadcast_to(np.asarray(per_request, dtype=np.int64), len(problem.requests))
     count = kept * (pool if problem.objective.kind == "link-sum" else 1)
     found = []
@@ -137,7 +137,7 @@ def enumerate_routes(
                 count=max(int(count[k]), 2),  # one path alone would be searched with dominance, and so have no `rest`
                 max_cost=dearest,
                 max_noise=noise_budget(problem.requests[k].min_fidelity),
-                max_hops=problem.max_hops,
+                max_hops=max_hops,
                 max_labels=min(max(_LABELS_PER_ROUTE * int(count[k]), _FEWEST_LABELS), _MOST_LABELS),
             )
             found.append(paths)
@@ -189,6 +189,34 @@ def joined(one: RouteTable, other: RouteTable) -> RouteTable:
         np.concatenate([one.value, other.value]),
         other.rest,
     )
+
+
+def with_new(table: RouteTable, request: np.ndarray, nodes: np.ndarray, indptr: np.ndarray) -> RouteTable:
+    """The table, with those of other routes before it, given by their nodes, that it does not list."""
+    known = set(_keys(table.request, table.nodes, table.indptr))
+    new = [j for j, key in enumerate(_keys(request, nodes, indptr)) if key not in known]
+    return joined(table_of(table.problem, request, nodes, indptr, np.array(new)), table) if new else table
+
+
+def numbers_of(table: RouteTable, request: np.ndarray, nodes: np.ndarray, indptr: np.ndarray) -> np.ndarray:
+    """The number in a table of each of some routes given by their nodes, -1 for those that it does not list."""
+    number = {key: j for j, key in enumerate(_keys(table.request, table.nodes, table.indptr))}
+    return np.array([number.get(key, -1) for key in _keys(request, nodes, indptr)], dtype=np.int64)
+
+
+def nodes_of(problem: Problem, allocation: Allocation) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The routes of an allocation as rows: request, nodes, indptr as in a `RouteTable`."""
+    index, number = problem.network.index, problem.request_index
+    request = np.array([number[route.request] for route in allocation.routes], dtype=np.int64)
+    nodes = np.array([index[v] for route in allocation.routes for v in route.nodes], dtype=np.int64)
+    return request, nodes, _offsets(np.array([len(route.nodes) for route in allocation.routes], dtype=np.int64))
+
+
+def _keys(request: np.ndarray, nodes: np.ndarray, indptr: np.ndarray) -> list[tuple[int, bytes]]:
+    """What tells routes apart."""
+    rows, width = nodes.tobytes(), nodes.itemsize
+    bounds = (width * indptr).tolist()
+    return [(k, rows[begin:end]) for k, begin, end in zip(request.tolist(), bounds, bounds[1:])]
 
 
 def enumerate_all(problem: Problem, *, max_routes: int, settings: Settings | None = None) -> RouteTable:

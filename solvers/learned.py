@@ -1,36 +1,62 @@
-"""Method ppo: routes chosen by a trained policy, which answers with numpy alone."""
+"""Methods ppo and hybrid: routes chosen by a trained policy, which answers with numpy alone."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from qnroute.learning.routing.episodes import plan_of
+from qnroute.learning.routing.policy import RoutePolicy
 from qnroute.learning.routing.policy_files import BUILT_IN, load_policy
 from qnroute.learning.routing.rollouts import played
-from qnroute.models.lots import instance_of
+from qnroute.models.lots import Lot
 from qnroute.problem import Problem
-from qnroute.routes import enumerate_routes
 from qnroute.settings import Answer, Settings
-from qnroute.solvers.baselines import POOL
-from qnroute.solvers.priced import proven_bound
-from qnroute.solvers.prices import prices_of
+from qnroute.solvers.prices import Prices
+from qnroute.solvers.proposing import proposed
+from qnroute.solvers.refining import chosen_anew, refined
 
-_AT_ONCE = 16  # episodes between two looks at the clock
+_AT_ONCE = 5  # samples between two looks at the clock, and at the best so far
+_RELEASED = 0.5  # share of the requests that choose anew in a sample
 
 
-def ppo(problem: Problem, settings: Settings, *, candidates: int = 20, samples: int = 1, weights: str = "") -> Answer:
-    """Request after request the route of the highest score; of more samples, whose others are drawn, the best."""
+def ppo(
+    problem: Problem, settings: Settings, *, candidates: int = 8, proposals: int = 2, samples: int = 1,
+    weights: str = "",
+) -> Answer:  # fmt: skip
+    """Request after request the route of the highest score; of more samples the best."""
     policy = load_policy(weights or BUILT_IN)
-    instance = instance_of(problem, enumerate_routes(problem, per_request=candidates, pool=POOL, settings=settings))
-    lot, prices = instance.lot, prices_of(instance.lot)
-    plan, rng = plan_of(lot, prices), np.random.default_rng(settings.seed or 0)
-    best, taken, done = -1.0, np.zeros(len(lot.value), dtype=bool), 0
-    while done < samples and len(lot.value) and not (done and settings.stopped):
-        count, drawn = (1, 0.0) if not done else (min(_AT_ONCE, samples - done), 1.0)
-        found = played(
-            policy, lot, plan, np.zeros(count, np.int64), candidates=candidates, temperature=drawn, rng=rng
-        )  # fmt: skip
-        at, done = int(found.worth.argmax()), done + count
-        if found.worth[at] > best:
-            best, taken = found.worth[at], found.taken[at]
-    return Answer(instance.allocation(taken), bound=proven_bound(instance, prices), stopped=settings.stopped)
+    instance, prices, bound = proposed(problem, settings, candidates=candidates, proposals=proposals)
+    taken = sampled(policy, instance.lot, prices, samples, settings)
+    return Answer(instance.allocation(taken), bound=bound, stopped=settings.stopped)
+
+
+def hybrid(
+    problem: Problem, settings: Settings, *, candidates: int = 8, proposals: int = 2, rounds: int = 8,
+    steps: int = 2_000, weights: str = "",
+) -> Answer:  # fmt: skip
+    """Routes proposed at bid prices, chosen by the policy, and the choice refined part by part.
+
+    What is predicted of links (p, fidelities, scores) is taken as the problem carries it.
+    """
+    policy = load_policy(weights or BUILT_IN)
+    instance, prices, bound = proposed(problem, settings, candidates=candidates, proposals=proposals)
+    taken = sampled(policy, instance.lot, prices, 1, settings)
+    taken = refined(policy, instance.lot, prices, taken, settings, rounds, steps)
+    return Answer(instance.allocation(taken), bound=bound, stopped=settings.stopped)
+
+
+def sampled(policy: RoutePolicy, lot: Lot, prices: Prices, samples: int, settings: Settings) -> np.ndarray:
+    """(J,) bool: the policy's choice; in each further sample half of the requests of the best so far choose anew.
+
+    It is almost sure of itself, so what is drawn by its scores is ever the same.
+    """
+    if not len(lot.most):
+        return np.zeros(0, dtype=bool)
+    rng, shown = np.random.default_rng(settings.seed or 0), int(np.diff(lot.first).max())
+    taken = played(policy, lot, plan_of(lot, prices), np.zeros(1, np.int64), candidates=shown).taken[0]
+    for done in range(1, samples, _AT_ONCE):
+        if settings.stopped:
+            break
+        released = rng.random((min(_AT_ONCE, samples - done), len(lot.most))) < _RELEASED
+        taken = chosen_anew(policy, lot, taken, released)
+    return taken

@@ -5,29 +5,23 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from qnroute.models.lots import Instance, Lot, instance_of
+from qnroute.models.lots import Lot
 from qnroute.problem import Problem
-from qnroute.routes import enumerate_routes
 from qnroute.settings import Answer, Settings
-from qnroute.solvers.baselines import POOL
-from qnroute.solvers.prices import Prices, prices_of
+from qnroute.solvers.prices import Prices
+from qnroute.solvers.proposing import proposed
 
 _LEAST = 1e-3  # of a route that the relaxation never chose
-_ROUNDED = 1.0 + 1e-9  # of a bound that is a sum of many
 
 
-def priced(problem: Problem, settings: Settings, *, candidates: int = 20, rounds: int = 200) -> Answer:
+def priced(
+    problem: Problem, settings: Settings, *, candidates: int = 8, proposals: int = 2, rounds: int = 200
+) -> Answer:
     """Routes by the relaxation's choice of them times value over the root of their links, taken while they fit."""
-    table = enumerate_routes(problem, per_request=candidates, pool=POOL, settings=settings)
-    instance = instance_of(problem, table)
-    prices = prices_of(instance.lot, rounds=rounds)
+    how = {"candidates": candidates, "proposals": proposals, "rounds": rounds}
+    instance, prices, bound = proposed(problem, settings, **how)
     taken = filled(instance.lot, by_price(instance.lot, prices))
-    return Answer(instance.allocation(taken), bound=proven_bound(instance, prices), stopped=settings.stopped)
-
-
-def proven_bound(instance: Instance, prices: Prices) -> float:
-    """No allocation is worth more, be its routes candidates or not."""
-    return float(prices.with_rest(instance.lot).sum() + instance.beyond) * _ROUNDED
+    return Answer(instance.allocation(taken), bound=bound, stopped=settings.stopped)
 
 
 def by_price(lot: Lot, prices: Prices) -> np.ndarray:

@@ -45,52 +45,67 @@ def prices_of(lot: Lot, *, rounds: int = ROUNDS) -> Prices:
 
 @njit(cache=True, error_model="numpy")
 def _descend(lot, rounds, price, chosen, reduced, bound):
-    worth = np.empty(np.diff(lot.first).max() if len(lot.most) else 0)
+    first, most, value, indptr, row = lot.first, lot.most, lot.value, lot.indptr, lot.row
+    amount, capacity = lot.amount, lot.capacity
+    here, left = np.zeros(len(price)), np.zeros(len(price))
     for b in range(len(lot.unit)):
-        rows = slice(lot.rows[b], lot.rows[b + 1])
-        here, left = np.zeros(rows.stop - rows.start), np.zeros(rows.stop - rows.start)
+        groups, rows = range(lot.groups[b], lot.groups[b + 1]), range(lot.rows[b], lot.rows[b + 1])
         best, stuck, step = np.inf, 0, 0.1 * lot.unit[b]
         weight = 0.0
         for turn in range(rounds):
-            left[:] = lot.capacity[rows]
             total = 0.0
-            for r in range(len(here)):
+            for r in rows:
+                left[r] = capacity[r]
                 total += here[r] * left[r]
             share = turn + 1.0  # later rounds count for more
             weight += share
-            for k in range(lot.groups[b], lot.groups[b + 1]):
-                total += _taken(lot, k, here, rows.start, left, chosen, worth, share)
+            for k in groups:
+                if most[k] > 1:
+                    total += _taken(lot, k, here, left, chosen, share)
+                    continue
+                top, at = 0.0, -1
+                for j in range(first[k], first[k + 1]):
+                    worth = value[j]
+                    for i in range(indptr[j], indptr[j + 1]):
+                        worth -= amount[i] * here[row[i]]
+                    if worth > top:
+                        top, at = worth, j
+                if at >= 0:
+                    total += top
+                    chosen[at] += share
+                    for i in range(indptr[at], indptr[at + 1]):
+                        left[row[i]] -= amount[i]
             if total < best * (1.0 - 1e-12):
                 best, stuck = total, 0
-                price[rows] = here
+                for r in rows:
+                    price[r] = here[r]
             else:
                 stuck += 1
                 if stuck == 10:
                     step, stuck = 0.7 * step, 0
-            for r in range(len(here)):
+            for r in rows:
                 here[r] = max(here[r] - step * left[r] / (1.0 + 0.02 * turn), 0.0)
         bound[b] = best
         for j in range(lot.items[b], lot.items[b + 1]):
             chosen[j] /= max(weight, 1.0)
-            for i in range(lot.indptr[j], lot.indptr[j + 1]):
-                reduced[j] -= lot.amount[i] * price[lot.row[i]]
+            for i in range(indptr[j], indptr[j + 1]):
+                reduced[j] -= amount[i] * price[row[i]]
 
 
 @njit(cache=True, error_model="numpy")
-def _taken(lot, k, price, start, left, chosen, worth, share):
+def _taken(lot, k, price, left, chosen, share):
     """The group's best items at these prices are noted and taken out of what is left; what they gain."""
-    gain, first, last = 0.0, lot.first[k], lot.first[k + 1]
-    for j in range(first, last):
-        worth[j - first] = lot.value[j]
-        for i in range(lot.indptr[j], lot.indptr[j + 1]):
-            worth[j - first] -= lot.amount[i] * price[lot.row[i] - start]
-    for at in _best(worth[: last - first], lot.most[k]):
+    gain, first, worth = 0.0, lot.first[k], lot.value[lot.first[k] : lot.first[k + 1]].copy()
+    for at in range(len(worth)):
+        for i in range(lot.indptr[first + at], lot.indptr[first + at + 1]):
+            worth[at] -= lot.amount[i] * price[lot.row[i]]
+    for at in _best(worth, lot.most[k]):
         if worth[at] <= 0.0:
             break
         gain += worth[at]
         chosen[first + at] += share
         for i in range(lot.indptr[first + at], lot.indptr[first + at + 1]):
-            left[lot.row[i] - start] -= lot.amount[i]
+            left[lot.row[i]] -= lot.amount[i]
     return gain
 
 

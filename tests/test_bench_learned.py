@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import threading
 
+import matplotlib.pyplot as plt
 import pytest
 
 import qnroute as qn
 from qnroute.benchmark import learned, learned_throughput
+from qnroute.benchmark.learned_figures import plot_rows
 from qnroute.errors import ProblemError
 
 
 def test_rows_say_what_the_methods_reach():
     rows = learned.measure(runs=2, case=["regular-16"])
+    figure = plot_rows(rows).figure
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(learned.METHODS)
+    assert [ax.get_title("left") for ax in figure.axes] == ["regular-16"]
+    plt.close(figure)
     assert [row.method for row in rows] == list(learned.METHODS) and all(row.problems == 2 and row.seen for row in rows)
     problems = [learned.FAMILIES["regular-16"].problem(learned.SEED + run) for run in range(2)]
     best = [qn.solve(problem, "exact").objective for problem in problems]

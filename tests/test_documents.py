@@ -227,4 +227,4 @@ def test_the_commands_of_the_page_on_policies_run(tmp_path, monkeypatch):
         if words[0] == "train":
             words = ["train", "ppo", "--smoke", "--out", "mine.safetensors"]
         assert run(words) == 0
-    assert len(lines) == 4
+    assert len(lines) == 6

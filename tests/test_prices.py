@@ -274,7 +274,7 @@ def test_one_candidate_proves_nothing_of_a_request_that_may_have_many_routes():
     ends = ("ab", "ac", "cb", "ad", "db")
     network = qn.Network([{"id": v} for v in "abcd"], [{"source": u, "target": v, "p": 0.9} for u, v in ends])
     problem = qn.Problem(network, [{"id": "r", "source": "a", "target": "b", "routes": 3}])
-    result = qn.solve(problem, "priced", candidates=1)
+    result = qn.solve(problem, "priced", candidates=1, proposals=0)
     assert (result.objective, result.status) == (pytest.approx(0.9), "feasible")
     assert result.bound >= 0.9 + 2 * 0.81
     assert qn.solve(problem, "priced", candidates=3).objective == pytest.approx(2.52)

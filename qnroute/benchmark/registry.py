@@ -115,6 +115,7 @@ BENCHMARKS = {
             options=("case",),
             runs=30,
             listing="qnroute.benchmark.learned:listing",
+            drawn="qnroute.benchmark.learned_figures:plot_rows",
         ),
         Benchmark(
             "paper-a",

@@ -35,7 +35,7 @@ def bench(
     time_limit: Annotated[float | None, typer.Option(help="exact: seconds of each run (60).", metavar="S")] = None,
     out: Annotated[str | None, typer.Option(help="Write the table: .csv or .json", metavar="FILE")] = None,
     plot: Annotated[
-        str | None, typer.Option(help="exact, spep: draw the figures: .png .svg .pdf", metavar="FILE")
+        str | None, typer.Option(help="exact, learned, paper-a, spep: draw the figures: .png .svg .pdf", metavar="FILE")
     ] = None,
 ) -> None:
     """Run a benchmark: medians of several runs, and ratios to the first way."""
