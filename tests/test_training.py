@@ -112,17 +112,21 @@ def same(one, other):
     return all(np.array_equal(one.weights[name], other.weights[name]) for name in one.weights)
 
 
+RECIPE = SMOKE.to_dict()
 COURSE = ppo.Course(updates=5, instances=3, episodes=4, learning_rate=3e-3, every=2, batch=64)
 
 
 @pytest.mark.parametrize("critic", [0.0, 1e-3])
-def test_refining_goes_on_from_any_snapshot_to_the_same_weights(pools, critic):
+def test_refining_goes_on_from_any_checkpoint_to_the_same_weights(pools, critic, tmp_path):
     course, kept = COURSE._replace(critic=critic, warmup=2), []
     through, most, updates = refined_on(first(), *pools, course, keep=kept.append)
     assert [found.number for found in kept] == [u.number for u in updates] == [1, 2, 3, 4, 5]
-    for found in kept:
-        again, reached, rest = refined_on(first(), *pools, course, resumed=found)
+    for found in kept[:-1]:
+        save_checkpoint(tmp_path / "c", found, RECIPE)
+        back, more = load_checkpoint(tmp_path / "c", RECIPE), []
+        again, reached, rest = refined_on(first(), *pools, course, resumed=back, keep=more.append)
         assert same(again, through) and reached == most and rest == updates[found.number :]
+        assert all(np.array_equal(value, kept[-1].arrays[name]) for name, value in more[-1].arrays.items())
 
 
 def test_imitation_goes_on_from_any_snapshot_to_the_same_weights(pools):
@@ -181,9 +185,6 @@ def test_devices_that_are_none_are_refused():
 
 
 # --- checkpoints ---
-
-
-RECIPE = SMOKE.to_dict()
 
 
 def saved(path):
@@ -275,8 +276,9 @@ def test_a_training_that_was_killed_twice_ends_at_the_same_weights(tmp_path, cap
     assert load_checkpoint(kept, load_recipe(recipe).to_dict()).number in (4, 6)
     assert not out.exists()
     assert run([*args, "--out", str(out), "--resume"]) == 0
-    assert run([*args[:4], "--out", str(through)]) == 0
+    assert run([*args[:4], "--out", str(through), "--checkpoint", str(tmp_path / "d")]) == 0
     assert out.read_bytes() == through.read_bytes()
+    assert kept.read_bytes() == (tmp_path / "d").read_bytes()  # the last weights too, not only the best
     capsys.readouterr()
     recipe.write_text(SMALL.replace("updates = 8", "updates = 9"))
     with untouched(tmp_path):

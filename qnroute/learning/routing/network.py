@@ -49,7 +49,7 @@ class Learner:
 
     def __init__(self, weights: Mapping[str, np.ndarray], device: str = "cpu", rate: float = 0.0):
         self.device, self.compiled = device, device.partition(":")[0] in COMPILED
-        self.weights = tensors(weights, device)
+        self.weights = tensors({name: weights[name] for name in sorted(weights)}, device)  # moments are in this order
         self.adam = Adam(list(self.weights.values()), rate)
 
     def put(self, values: np.ndarray) -> torch.Tensor:
