@@ -14,7 +14,7 @@ from qnroute.learning.predictors import predictor
 from qnroute.learning.routing import imitation, ppo
 from qnroute.learning.routing.policy import RoutePolicy
 from qnroute.learning.routing.policy_files import load_policy
-from qnroute.learning.routing.recipe_files import load_tables
+from qnroute.learning.routing.recipe_files import load_as, tables_of
 from qnroute.simulation.desk import FEATURES
 from qnroute.simulation.scenario import Scenario
 from qnroute.simulation.schooling import Lesson, School
@@ -47,6 +47,9 @@ class SchoolRecipe:
     imitation: imitation.Course = field(default_factory=imitation.Course)
     ppo: ppo.Course = field(default_factory=ppo.Course)
 
+    def __post_init__(self) -> None:
+        ppo.require_no_critic(self.ppo)
+
     def teaching(self, tell: Callable[[str], None]) -> School:
         """The runs, drawn, with what is known of them beforehand."""
         sizes = self.runs
@@ -60,7 +63,7 @@ class SchoolRecipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as in the file."""
-        return {part: getattr(self, part)._asdict() for part in ("runs", "imitation", "ppo")}
+        return tables_of(self)
 
 
 SMOKE = SchoolRecipe(
@@ -70,9 +73,8 @@ SMOKE = SchoolRecipe(
 
 
 def load_school_recipe(path: str | os.PathLike[str] = BUILT_IN) -> SchoolRecipe:
-    """Read a recipe; what it does not say is as usual; see `recipe_files.load_tables`."""
-    made = load_tables(path, SchoolRecipe().to_dict())
-    return SchoolRecipe(Runs(**made["runs"]), imitation.Course(**made["imitation"]), ppo.Course(**made["ppo"]))
+    """Read a recipe; see `recipe_files.load_as`."""
+    return load_as(SchoolRecipe(), path)
 
 
 def load_network_policy(path: str | os.PathLike[str] = WEIGHTS) -> RoutePolicy:

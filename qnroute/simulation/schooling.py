@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qnroute.learning.routing.advantages import above_others
-from qnroute.learning.routing.imitation import States
+from qnroute.learning.routing.advantages import above_others, scaled
+from qnroute.learning.routing.imitation import States, surprise
 from qnroute.learning.routing.policy import RoutePolicy, first_weights
 from qnroute.learning.routing.ppo import Experience
 from qnroute.simulation.chooser import Table, sight_of
@@ -97,6 +97,8 @@ class School:
         seen, mask = (np.concatenate([_kept(store)[i] for store in stores]) for i in range(2))
         return States(seen, mask, taught_chances(seen, mask, self._heat))
 
+    loss = staticmethod(surprise)
+
     def experienced(self, policy: RoutePolicy, rng: np.random.Generator) -> Experience:
         """Several runs of some lessons, decisions drawn; its value is the share of the weight asked that is served."""
         some = rng.choice(len(self._learned), self._instances, replace=False)
@@ -109,10 +111,9 @@ class School:
         reward = np.array([store.reward for store in stores])
         episode = np.repeat(np.arange(len(group)), [store.count[0] for store in stores])
         above = above_others(reward, group, self._discount)[episode, slot]
-        scale = float(np.sqrt(np.mean(above**2))) or 1.0
         return Experience(
             seen, mask, action, chance, np.zeros(len(action)), episode, group, float(reward.sum() / self._asked(group)),
-            (above / scale).astype(np.float32),
+            scaled(above).astype(np.float32),
         )  # fmt: skip
 
     def _asked(self, lessons: np.ndarray) -> float:

@@ -64,6 +64,11 @@ def among_group(returns: np.ndarray, group: np.ndarray) -> np.ndarray:
     _, member = np.unique(group, return_inverse=True)
     mean = np.bincount(member, returns) / np.bincount(member)
     apart = returns - mean[member]
+    return scaled(apart)
+
+
+def scaled(apart: np.ndarray) -> np.ndarray:
+    """Differences over the root of their mean square."""
     scale = float(np.sqrt(np.mean(apart**2))) if len(apart) else 0.0
     return apart / scale if scale > 0.0 else apart
 

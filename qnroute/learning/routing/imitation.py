@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from qnroute.learning.routing.checkpoints import Snapshot
 from qnroute.learning.routing.policy import RoutePolicy, Weights
 from qnroute.learning.training import alone, flushed, require_torch
+
+if TYPE_CHECKING:
+    import torch
+
+    Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 class Course(NamedTuple):
@@ -44,7 +49,14 @@ class States(NamedTuple):
 
     seen: np.ndarray  # (n, C + 1, F)
     mask: np.ndarray  # (n, C + 1)
-    label: np.ndarray  # (n,), or (n, C + 1) float32 chances of what it might do
+    label: np.ndarray  # (n,), or (n, C + 1) float32: chances of what it might do, or what each choice gains
+
+
+def surprise(said: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+    """The cross-entropy of what the expert did or might do."""
+    from torch.nn.functional import cross_entropy
+
+    return cross_entropy(said, label)
 
 
 def imitated(
@@ -53,6 +65,7 @@ def imitated(
     measure: Callable[[RoutePolicy], float],
     course: Course | None = None,
     *,
+    loss: Loss = surprise,
     device: str = "cpu",
     resumed: Snapshot | None = None,
     keep: Callable[[Snapshot], None] | None = None,
@@ -67,6 +80,8 @@ def imitated(
         States that a policy comes to where so great a share of the actions is the expert's.
     measure
         What a policy is worth on what is held apart; chooses among the rounds.
+    loss
+        The mean over (b, C + 1) scores and their labels, to be made small.
     device
         Where it is fitted.
     resumed, keep
@@ -87,11 +102,11 @@ def imitated(
     while number < course.rounds and (number == 0 or not stop.is_set()):
         states.append(visit(RoutePolicy(weights), course.expert if number else 1.0, rng))
         number, states = number + 1, [States(*(np.concatenate(columns) for columns in zip(*states)))]
-        weights, loss, agreed = _fitted(weights, states[0], course, rng, device)
+        weights, lost, agreed = _fitted(weights, states[0], course, loss, rng, device)
         served = measure(RoutePolicy(weights))
         if served > most:
             best, most = weights, served
-        rounds.append(Round(number, len(states[0].label), loss, agreed, served))
+        rounds.append(Round(number, len(states[0].label), lost, agreed, served))
         if keep is not None:
             parts = {"weights": weights, "best": best, "states": states[0]._asdict()}
             keep(Snapshot.of("imitation", number, parts, {"most": most, "random": rng.bit_generator.state}))
@@ -101,11 +116,10 @@ def imitated(
 
 
 def _fitted(
-    begin: Weights, states: States, course: Course, rng: np.random.Generator, device: str
+    begin: Weights, states: States, course: Course, loss: Loss, rng: np.random.Generator, device: str
 ) -> tuple[Weights, float, float]:
-    """Weights after some epochs of cross-entropy, the loss of the last one, and how often expert and policy agree."""
+    """Weights after some epochs, the loss of the last one, and how often expert and policy agree."""
     import torch
-    from torch.nn.functional import cross_entropy
 
     from qnroute.learning.routing.network import Learner
 
@@ -118,10 +132,10 @@ def _fitted(
             sums = torch.zeros(2, device=seen.device)
             for rows in learner.put(rng.permutation(len(label))).split(course.batch):
                 said = learner.scores(seen, mask, rows)
-                error = cross_entropy(said, label[rows])
+                error = loss(said, label[rows])
                 error.backward()
                 learner.adam.step()
                 right = (said.detach().argmax(-1) == best[rows]).float().mean()
                 sums += len(rows) * torch.stack([error.detach(), right])
-        loss, agreed = (sums / len(label)).tolist()
-        return dict(learner.answering().weights), loss, agreed
+        lost, agreed = (sums / len(label)).tolist()
+        return dict(learner.answering().weights), lost, agreed

@@ -37,6 +37,8 @@ class OneSlot:
         """See the function."""
         return visited(policy, self._learned, share, rng, candidates=self._candidates)
 
+    loss = staticmethod(imitation.surprise)
+
     def experienced(self, policy: RoutePolicy, rng: np.random.Generator) -> ppo.Experience:
         """Episodes on some instances."""
         some = rng.choice(len(self._learned), self._instances, replace=False)

@@ -1,106 +1,80 @@
-"""How an online policy is trained, as a TOML file; the training itself; and the policies that come with the package."""
+"""Recipes of policies for requests that come one by one, and the policy that comes with the package."""
 
 from __future__ import annotations
 
 import os
-import threading
-import tomllib
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-from qnroute.errors import ProblemError
-from qnroute.fields import brief, brief_name
-from qnroute.formats.reading import decode, read_bytes, source_of
+from qnroute.learning.routing import imitation, ppo
 from qnroute.learning.routing.online import FEATURES
-from qnroute.learning.routing.online_training import Held, Imitation, Refinement, imitated, refined
+from qnroute.learning.routing.online_training import Held, OneByOne
 from qnroute.learning.routing.policy import RoutePolicy
 from qnroute.learning.routing.policy_files import load_policy
+from qnroute.learning.routing.recipe_files import load_as, tables_of
 from qnroute.learning.routing.streams import StreamPool, mixed_stream
 
-RECIPE, IMITATED, REFINED = (
-    Path(__file__).with_name("weights") / name
-    for name in ("online.toml", "online-imitated.safetensors", "online.safetensors")
-)
+_HERE = Path(__file__).with_name("weights")
+BUILT_IN, WEIGHTS = _HERE / "online.toml", _HERE / "online.safetensors"
 
 
 class Streams(NamedTuple):
-    """How many streams are learned from and held apart, and the seed of the first one."""
+    """Streams to learn from and streams held apart, what the expert looks at, and how it counts."""
 
     learned: int = 400
     held: int = 100
     sequences: int = 2  # on each that is held apart
-    seed: int = 2_000_000
+    samples: int = 32  # futures of each choice
+    tried: int = 3  # candidates that futures are played for
+    heat: float = 0.03  # weight of the entropy beside the gains
+    discount: float = 0.95  # from request to request
+    seed: int = 2_000_000  # of the first stream
 
 
-class OnlineRecipe(NamedTuple):
+@dataclass(frozen=True)
+class OnlineRecipe:
     """What is trained on, how it imitates, how it is refined."""
 
-    streams: Streams = Streams()
-    imitation: Imitation = Imitation()
-    ppo: Refinement = Refinement()
+    unit: ClassVar[str] = "of the bound"
+    streams: Streams = field(default_factory=Streams)
+    imitation: imitation.Course = field(default_factory=imitation.Course)
+    ppo: ppo.Course = field(default_factory=ppo.Course)
+
+    def __post_init__(self) -> None:
+        ppo.require_no_critic(self.ppo)
+
+    def teaching(self, tell: Callable[[str], None]) -> OneByOne:
+        """The streams, drawn, with what is known of them beforehand."""
+        sizes = self.streams
+        tell(f"{sizes.learned} streams to learn from, {sizes.held} held apart")
+        learned = StreamPool.of(mixed_stream, size=sizes.learned, seed=sizes.seed)
+        apart = StreamPool.of(mixed_stream, size=sizes.held, seed=sizes.seed + sizes.learned)
+        return OneByOne(
+            learned, Held.of(apart, sequences=sizes.sequences, seed=sizes.seed + sizes.learned), samples=sizes.samples,
+            tried=sizes.tried, heat=sizes.heat, discount=sizes.discount, seed=self.imitation.seed,
+            instances=self.ppo.instances, episodes=self.ppo.episodes,
+        )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as in the file."""
-        return {part: getattr(self, part)._asdict() for part in self._fields}
+        return tables_of(self)
 
 
-def load_online_recipe(path: str | os.PathLike[str] = RECIPE) -> OnlineRecipe:
-    """Read a recipe; what it does not say is as usual.
-
-    Raises
-    ------
-    ProblemError
-        It is no TOML, or names or values are not those of a recipe.
-    """
-    source, usual = source_of(path), OnlineRecipe()
-    try:
-        told = tomllib.loads(decode(read_bytes(path)))
-    except tomllib.TOMLDecodeError as error:
-        raise ProblemError(f"is no TOML: {error}", source=source) from None
-    faults, parts = [], {}
-    for part, given in told.items():
-        if part not in usual._fields or not isinstance(given, dict):
-            faults.append(f"{brief_name(part)}: expected one of the tables {', '.join(usual._fields)}")
-            continue
-        known = getattr(usual, part)
-        for name, value in given.items():
-            kinds = (int,) if isinstance(getattr(known, name, 0), int) else (int, float)
-            if name not in known._fields:
-                faults.append(f"{part}.{brief_name(name)}: unknown, expected one of {', '.join(known._fields)}")
-            elif not isinstance(value, kinds) or isinstance(value, bool) or not 0 <= value < 1e9:
-                faults.append(f"{part}.{name}: found {brief(value)}, expected a number from 0")
-        parts[part] = known._replace(**{name: value for name, value in given.items() if name in known._fields})
-    if faults:
-        raise ProblemError(faults, source=source)
-    return usual._replace(**parts)
+SMOKE = OnlineRecipe(
+    Streams(learned=6, held=4, samples=8),
+    imitation.Course(rounds=2, epochs=4),
+    ppo.Course(updates=4, instances=4, episodes=4, every=2),
+)
+"""For a look at whether everything works."""
 
 
-def load_online_policy(path: str | os.PathLike[str] = REFINED) -> RoutePolicy:
+def load_online_recipe(path: str | os.PathLike[str] = BUILT_IN) -> OnlineRecipe:
+    """Read a recipe; see `recipe_files.load_as`."""
+    return load_as(OnlineRecipe(), path)
+
+
+def load_online_policy(path: str | os.PathLike[str] = WEIGHTS) -> RoutePolicy:
     """Read an online policy, by default the one that comes with the package; see `policy_files.load_policy`."""
     return load_policy(path, FEATURES)
-
-
-def trained_online(
-    recipe: OnlineRecipe, *, doing: Callable[[str], None] | None = None, interrupted: threading.Event | None = None
-) -> tuple[RoutePolicy, RoutePolicy]:
-    """The policy that imitates and the one refined; the same recipe gives the same weights.
-
-    Parameters
-    ----------
-    doing
-        Told in a line what has been reached.
-    interrupted
-        Set from outside to end after the present round or update with the best so far.
-    """
-    tell, stop, sizes = doing or (lambda text: None), interrupted or threading.Event(), recipe.streams
-    learned = StreamPool.of(mixed_stream, size=sizes.learned, seed=sizes.seed)
-    apart = StreamPool.of(mixed_stream, size=sizes.held, seed=sizes.seed + sizes.learned)
-    held = Held.of(apart, sequences=sizes.sequences, seed=sizes.seed + sizes.learned)
-    first, served = imitated(learned, held, recipe.imitation, doing=tell, interrupted=stop)
-    told = {"recipe": recipe.to_dict(), "served_of_bound": {"imitation": served}}
-    last, most = (first, served) if stop.is_set() else refined(
-        first, learned, held, recipe.ppo, doing=tell, interrupted=stop
-    )  # fmt: skip
-    also = {**told, "served_of_bound": {"imitation": served, "ppo": most}}
-    return RoutePolicy(first.weights, told, FEATURES), RoutePolicy(last.weights, also, FEATURES)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from qnroute.errors import ProblemError
 from qnroute.learning.routing.advantages import among_group, by_critic
 from qnroute.learning.routing.checkpoints import Snapshot
 from qnroute.learning.routing.clipped import clipped_slopes
@@ -47,6 +48,12 @@ class Course(NamedTuple):
     seed: int = 0
 
 
+def require_no_critic(course: Course) -> None:
+    """Refuse a critic where advantages come with the experience."""
+    if course.critic > 0.0:
+        raise ProblemError(f"ppo.critic: found {course.critic:g}, expected 0: advantages are among episodes here")
+
+
 class Experience(NamedTuple):
     """Decisions made in whole episodes, those with a choice; the ones of an episode stand in the order of time.
 
@@ -60,7 +67,7 @@ class Experience(NamedTuple):
     episode : (n,) int64, a row of `group`
     group : (E,) int64, the instance of each episode
     value : what was reached, for people to read
-    advantage : (n,) float32, where who played knows it; else it is made of the rewards
+    advantage : (n,) float32, where who played knows it, and there is no critic; else it is made of the rewards
     """
 
     seen: np.ndarray
@@ -282,6 +289,7 @@ class _Run:
         """(n,) advantages, and (n,) what the critic is to say."""
         put = self.policy.put
         if steps.advantage is not None:
+            require_no_critic(self.course)
             return put(steps.advantage), None
         if self.critic is None:
             total = np.bincount(steps.episode, steps.reward, len(steps.group))

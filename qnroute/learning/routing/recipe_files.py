@@ -1,11 +1,15 @@
-"""Recipe files: tables of numbers in TOML, checked against those that there are."""
+"""Recipe files: tables of numbers in TOML, checked against those that there are.
+
+A recipe is a dataclass of named tuples, a table each.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from qnroute.errors import ProblemError
 from qnroute.fields import brief, brief_name
@@ -14,6 +18,27 @@ from qnroute.formats.reading import decode, read_bytes, source_of
 _FROM_0 = "seed", "warmup"  # whole numbers that may be 0
 
 Tables = dict[str, dict[str, Any]]
+_R = TypeVar("_R")
+
+
+def tables_of(recipe: Any) -> Tables:
+    """Plain values of a recipe, as in its file."""
+    return {part.name: getattr(recipe, part.name)._asdict() for part in dataclasses.fields(recipe)}
+
+
+def load_as(usual: _R, path: str | os.PathLike[str]) -> _R:
+    """Read a recipe of the same kind as the usual one; what it does not say is as there.
+
+    Raises
+    ------
+    ProblemError
+        As `load_tables`, or values do not go together.
+    """
+    made = load_tables(path, tables_of(usual))
+    try:
+        return type(usual)(**{part: type(getattr(usual, part))(**values) for part, values in made.items()})
+    except ProblemError as error:
+        raise error.at(source_of(path)) from None
 
 
 def load_tables(path: str | os.PathLike[str], usual: Mapping[str, Mapping[str, Any]]) -> Tables:

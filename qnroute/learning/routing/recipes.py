@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
@@ -17,7 +17,10 @@ from qnroute.learning.routing.one_slot import OneSlot
 from qnroute.learning.routing.policy import RoutePolicy
 from qnroute.learning.routing.pool import Pool
 from qnroute.learning.routing.problems import mixed
-from qnroute.learning.routing.recipe_files import load_tables
+from qnroute.learning.routing.recipe_files import load_as, tables_of
+
+if TYPE_CHECKING:
+    import torch
 
 BUILT_IN = Path(__file__).with_name("weights") / "routing.toml"
 
@@ -28,6 +31,9 @@ class Teaching(Protocol):
     begin: RoutePolicy
 
     def visited(self, policy: RoutePolicy, share: float, rng: np.random.Generator) -> imitation.States:
+        """See `imitation.imitated`."""
+
+    def loss(self, said: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """See `imitation.imitated`."""
 
     def experienced(self, policy: RoutePolicy, rng: np.random.Generator) -> ppo.Experience:
@@ -57,8 +63,7 @@ class Teachable(Protocol):
         """Plain values, as in the file."""
 
 
-@dataclass(frozen=True)
-class Problems:
+class Problems(NamedTuple):
     """How many problems are learned from and held apart, and the seed of the first one."""
 
     learned: int = 1200
@@ -85,11 +90,7 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as in the file."""
-        return {
-            "problems": {name: getattr(self.problems, name) for name in Problems.__dataclass_fields__},
-            "imitation": self.imitation._asdict(),
-            "ppo": self.ppo._asdict(),
-        }
+        return tables_of(self)
 
 
 SMOKE = Recipe(
@@ -99,15 +100,8 @@ SMOKE = Recipe(
 
 
 def load_recipe(path: str | os.PathLike[str] = BUILT_IN) -> Recipe:
-    """Read a recipe; what it does not say is as usual.
-
-    Raises
-    ------
-    ProblemError
-        It is no TOML, or names or values are not those of a recipe.
-    """
-    made = load_tables(path, Recipe().to_dict())
-    return Recipe(Problems(**made["problems"]), imitation.Course(**made["imitation"]), ppo.Course(**made["ppo"]))
+    """Read a recipe; see `recipe_files.load_as`."""
+    return load_as(Recipe(), path)
 
 
 def trained(
@@ -137,8 +131,9 @@ def trained(
     how: dict[str, Any] = {"device": device, "doing": tell, "interrupted": stop}
     if resumed is None or resumed.stage == "imitation":
         policy, most, _ = imitation.imitated(
-            teaching.begin, teaching.visited, teaching.measured, recipe.imitation, resumed=resumed, keep=keep, **how
-        )
+            teaching.begin, teaching.visited, teaching.measured, recipe.imitation, loss=teaching.loss, resumed=resumed,
+            keep=keep, **how,
+        )  # fmt: skip
         served, resumed = {"imitation": most}, None
     else:
         policy, served = RoutePolicy(resumed.part("best")), dict(resumed.told["served"])
