@@ -32,7 +32,6 @@ def test_rows_say_what_the_methods_reach_of_hindsight():
     assert all(0.0 < row.share <= 1.0 and row.sequences == 2 for row in rows)
     assert of[learned_online.REFERENCE].above is None
     assert of["ppo"].above == pytest.approx(of["ppo"].share - of[learned_online.REFERENCE].share)
-    assert of["ppo"].added == pytest.approx(of["ppo"].share - of["imitation"].share)
 
 
 def test_streams_are_never_those_of_the_training():

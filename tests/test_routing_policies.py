@@ -106,7 +106,7 @@ def test_what_is_no_policy_is_refused_in_a_line(name, policy, tmp_path):
 def test_the_policy_that_comes_with_the_package_was_made_by_its_recipe():
     told = load_policy().told
     assert told["recipe"] == load_recipe().to_dict() and BUILT_IN.stat().st_size < 2_000_000
-    assert 0.98 < told["served_of_bound"]["imitation"] <= told["served_of_bound"]["ppo"] < 1.0
+    assert 0.98 < told["served"]["imitation"] <= told["served"]["ppo"] < 1.0
     assert (BUILT_IN.parent / "MODEL_CARD.md").read_text().startswith("# ")
 
 
@@ -183,7 +183,7 @@ def test_ctrl_c_keeps_the_best_so_far(tmp_path):
                 break
         rest, errors = process.communicate(timeout=60)
     assert process.returncode == 0 and "held apart" in rest and "interrupted" in errors
-    assert load_policy(out).told["served_of_bound"]["ppo"] > 0.0
+    assert load_policy(out).told["served"]["ppo"] > 0.0
 
 
 # --- the method ---

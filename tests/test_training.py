@@ -14,6 +14,7 @@ import pytest
 import torch
 from hostile import refused, untouched
 from rich.console import Console
+from slot_training import imitated_on, refined_on
 from tensor_files import parts, whole
 
 from qnroute.cli import run
@@ -25,7 +26,6 @@ from qnroute.learning.routing.checkpoints import Snapshot, load_checkpoint, save
 from qnroute.learning.routing.choices import drawn
 from qnroute.learning.routing.clipped import clipped_slopes, log_chances
 from qnroute.learning.routing.network import Learner, scores, tensors
-from qnroute.learning.routing.one_slot import imitated_on, refined_on
 from qnroute.learning.routing.policy import IMPOSSIBLE, RoutePolicy, first_weights
 from qnroute.learning.routing.pool import Pool, usual_problem
 from qnroute.learning.routing.ragged import ragged_scores
@@ -349,5 +349,5 @@ def test_a_terminal_shows_a_table_others_get_lines(capsys):
     said = capsys.readouterr()
     assert "PPO, update 3 of 6" in said.err and "served, held apart" in said.err and "█" in said.err
     assert "value loss" in said.err and "decisions/s" in said.err and "left of this part" in said.err
-    assert said.out.splitlines() == ["problems", *(in_words(found) for found in (ROUND, *UPDATES))]
-    assert "value loss 2.0000" in in_words(UPDATES[0]) and "held apart 98.000 %" in in_words(UPDATES[1])
+    assert said.out.splitlines() == ["problems", *(in_words(found, SMOKE.unit) for found in (ROUND, *UPDATES))]
+    assert "value loss 2.0000" in in_words(UPDATES[0], "") and "held apart 98.000 %" in in_words(UPDATES[1], "")

@@ -17,7 +17,7 @@ from qnroute.benchmark.statistics import difference, mean_interval
 from qnroute.errors import ProblemError
 from qnroute.fields import chosen
 from qnroute.learning.routing.demand import Arrivals
-from qnroute.learning.routing.online_recipes import IMITATED, REFINED, load_online_policy
+from qnroute.learning.routing.online_recipes import load_online_policy
 from qnroute.learning.routing.online_rules import BID_PRICES, FIRST_COME, ROW_PROGRAMS, Scoring, play, play_resolved
 from qnroute.learning.routing.problems import SEEN
 from qnroute.learning.routing.streams import StreamPool, drawn_stream
@@ -28,7 +28,7 @@ GROUP = "online"
 SEED = 6_000_000
 REFERENCE = "bid prices, found anew"
 CANDIDATES = 20
-METHODS = ("first come", "bid prices", REFERENCE, "row programs", "imitation", "ppo")
+METHODS = ("first come", "bid prices", REFERENCE, "row programs", "ppo")
 _FAMILIES = (
     *((topology, nodes) for topology in SEEN for nodes in (16, 32)),
     ("watts-strogatz", 16), ("waxman", 24), ("erdos-renyi", 64), ("barabasi-albert", 64), ("watts-strogatz", 64),
@@ -48,8 +48,6 @@ class Online:
         Share more than bid prices reach that are found anew before every request, on the same sequences.
     p
         Wilcoxon's signed ranks of that, Holm-corrected over all rows.
-    added, added_low, added_high
-        Of ``ppo``: share more than imitation alone reaches.
     cpu_ms
         Of a request.
     """
@@ -65,9 +63,6 @@ class Online:
     above_low: float | None
     above_high: float | None
     p: float
-    added: float | None
-    added_low: float | None
-    added_high: float | None
     cpu_ms: float
 
 
@@ -97,7 +92,7 @@ def measure(
     asked = list(FAMILIES) if list(case) == [GROUP] else [name for name in case if chosen("--case", name, known)]
     if len(set(asked)) < len(asked) or GROUP in asked:
         raise ProblemError("--case: a family is given more than once")
-    policies = {"imitation": load_online_policy(IMITATED), "ppo": load_online_policy(REFINED)}
+    policy = load_online_policy()
     for name in asked:
         found: list[tuple[np.ndarray, np.ndarray]] = []
         for run in range(runs):
@@ -105,7 +100,7 @@ def measure(
                 break
             if doing is not None:
                 doing(f"{name}, sequence {run + 1}")
-            one = _sequence(name, run, policies, stop)
+            one = _sequence(name, run, policy, stop)
             if one is not None:
                 found.append(one)
         if found:
@@ -116,9 +111,7 @@ def measure(
     return [Online(**row) for row in rows]
 
 
-def _sequence(
-    name: str, run: int, policies: dict[str, Scoring], stop: threading.Event
-) -> tuple[np.ndarray, np.ndarray] | None:
+def _sequence(name: str, run: int, policy: Scoring, stop: threading.Event) -> tuple[np.ndarray, np.ndarray] | None:
     """What each method makes of a stream and a sequence of it: share of hindsight, and CPU seconds a request."""
     topology, nodes = FAMILIES[name]
     rng = np.random.default_rng([SEED + run, 9])
@@ -128,7 +121,7 @@ def _sequence(
     best = solve(pool.streams[0].problem(come.group[0], come.weight[0]), "exact", time_limit=60.0, interrupted=stop)
     if best.status != "optimal" or best.objective <= 0.0:
         return None
-    rules = {"first come": FIRST_COME, "bid prices": BID_PRICES, "row programs": ROW_PROGRAMS, **policies}
+    rules = {"first come": FIRST_COME, "bid prices": BID_PRICES, "row programs": ROW_PROGRAMS, "ppo": policy}
     worth, seconds = [], []
     for method in METHODS:
         start = time.process_time()
@@ -150,12 +143,10 @@ def _rows(name: str, shares: np.ndarray, seconds: np.ndarray) -> list[dict]:
         share, apart = mean_interval(of[method]), difference(of[method], of[REFERENCE])
         own = method == REFERENCE
         above = (None,) * 3 if own else apart.mean
-        added = difference(of["ppo"], of["imitation"]).mean if method == "ppo" else (None,) * 3
         rows.append({
             "family": name, "seen": _seen(name), "method": method, "sequences": len(shares),
             "share": share.value, "low": share.low, "high": share.high,
             "above": above[0], "above_low": above[1], "above_high": above[2], "p": 1.0 if own else apart.p_paired,
-            "added": added[0], "added_low": added[1], "added_high": added[2],
             "cpu_ms": 1000.0 * float(np.median(seconds[:, at])),
         })  # fmt: skip
     return rows

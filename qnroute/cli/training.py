@@ -12,7 +12,13 @@ from qnroute.cli import console
 if TYPE_CHECKING:
     from qnroute.learning.routing.checkpoints import Keeper
     from qnroute.learning.routing.policy import RoutePolicy
-    from qnroute.learning.routing.recipes import Recipe
+    from qnroute.learning.routing.recipes import Teachable
+
+_FOR = {
+    "slot": ("qnroute.learning.routing.recipes", "load_recipe"),
+    "online": ("qnroute.learning.routing.online_recipes", "load_online_recipe"),
+    "time": ("qnroute.simulation.school_recipes", "load_school_recipe"),
+}
 
 app = typer.Typer(
     name="train",
@@ -29,10 +35,13 @@ def _family() -> None:
 @app.command()
 def ppo(
     out: Annotated[str, typer.Option(help="Policy file to write: .safetensors", metavar="FILE")],
+    what: Annotated[
+        str, typer.Option("--for", help="Where it chooses: slot, online (requests come one by one), time (simulation).")
+    ] = "slot",
     recipe: Annotated[
         str | None, typer.Option(help="How: .toml; that of the built-in policy if left out.", metavar="FILE")
     ] = None,
-    smoke: Annotated[bool, typer.Option("--smoke", help="A few seconds, to see whether it works.")] = False,
+    smoke: Annotated[bool, typer.Option("--smoke", help="A minute at most, to see whether it works.")] = False,
     checkpoint: Annotated[
         str | None, typer.Option(help="Write now and then all that the training can go on from.", metavar="FILE")
     ] = None,
@@ -41,7 +50,7 @@ def ppo(
     logs: Annotated[str | None, typer.Option(help="Write event files for TensorBoard.", metavar="FOLDER")] = None,
     device: Annotated[str, typer.Option(help="Where it is updated: cpu, cuda, cuda:1, ...")] = "cpu",
 ) -> None:
-    """Train a policy that chooses routes: imitation of exact answers, then PPO.
+    """Train a policy that chooses routes: imitation of an expert, then PPO.
 
     Ctrl-C ends the training after the present round or update; the best weights so far are written.
     """
@@ -49,7 +58,6 @@ def ppo(
     from qnroute.formats.writing import require_writable
     from qnroute.interruption import noted
     from qnroute.learning.routing.policy_files import save_policy
-    from qnroute.learning.routing.recipes import SMOKE, load_recipe
     from qnroute.learning.training import require_device, require_torch
 
     if smoke and recipe is not None:
@@ -58,25 +66,34 @@ def ppo(
         raise ProblemError(f"--{'resume' if resume else 'every'}: expected --checkpoint FILE as well")
     if not out.endswith(".safetensors"):
         raise ProblemError("expected a name ending in .safetensors", source=out)
+    how = _recipe(what, recipe, smoke)
     require_writable(out)
     require_torch("a routing policy")
     require_device(device)
-    how = SMOKE if smoke else load_recipe() if recipe is None else load_recipe(recipe)
     keeper = None if checkpoint is None else _keeper(checkpoint, out, how, resume, every or 10)
     stop = threading.Event()
     with noted(stop):
         policy = _trained(how, keeper, logs, device, stop)
     save_policy(out, policy)
-    served = policy.told["served_of_bound"]
-    console.say(
-        "held apart, share of the bound: " + ", ".join(f"{100 * value:.3f} % {name}" for name, value in served.items())
-    )
+    served = ", ".join(f"{100 * value:.3f} % {name}" for name, value in policy.told["served"].items())
+    console.say(f"held apart, share {how.unit}: {served}")
     if stop.is_set():
         more = f"; --resume goes on from {checkpoint}" if checkpoint else ""
         console.remark(f"interrupted: {out} has the best weights by then{more}")
 
 
-def _keeper(checkpoint: str, out: str, how: Recipe, resume: bool, every: int) -> Keeper:
+def _recipe(what: str, recipe: str | None, smoke: bool) -> Teachable:
+    """The recipe asked for."""
+    import importlib
+
+    from qnroute.fields import chosen
+
+    module, load = chosen("--for", what, _FOR)
+    known = importlib.import_module(module)
+    return known.SMOKE if smoke else getattr(known, load)(*([] if recipe is None else [recipe]))
+
+
+def _keeper(checkpoint: str, out: str, how: Teachable, resume: bool, every: int) -> Keeper:
     """What writes checkpoints, and knows the one to go on from."""
     import os
 
@@ -92,7 +109,9 @@ def _keeper(checkpoint: str, out: str, how: Recipe, resume: bool, every: int) ->
     return Keeper(checkpoint, how.to_dict(), resume=resume, every=every)
 
 
-def _trained(how: Recipe, keeper: Keeper | None, logs: str | None, device: str, stop: threading.Event) -> RoutePolicy:
+def _trained(
+    how: Teachable, keeper: Keeper | None, logs: str | None, device: str, stop: threading.Event
+) -> RoutePolicy:
     """The training itself, shown, logged and kept."""
     import contextlib
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from qnroute.cli import console
 from qnroute.learning.routing.imitation import Round
 from qnroute.learning.routing.ppo import Update
-from qnroute.learning.routing.recipes import Recipe
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
+
+    from qnroute.learning.routing.recipes import Teachable
 
 _BARS, _PLAIN_BARS = "▁▂▃▄▅▆▇█", "_.-=+*#%"
 _TREND = 40  # values of a sparkline
@@ -25,19 +26,19 @@ _NAMES = {
 }  # fmt: skip
 
 
-def in_words(found: str | Round | Update) -> str:
-    """One line of what has been reached."""
+def in_words(found: str | Round | Update, unit: str) -> str:
+    """One line of what has been reached; `unit` says what shares are of."""
     if isinstance(found, str):
         return found
     if isinstance(found, Round):
         return (
             f"imitation: {found.states:,} states, loss {found.loss:.4f}, agrees in {100 * found.agreed:.1f} %, "
-            f"serves {100 * found.served:.3f} % of the bound"
+            f"serves {100 * found.served:.3f} % {unit}"
         )
     served = "" if found.served is None else f", held apart {100 * found.served:.3f} %"
     critic = "" if found.critic is None else f", value loss {found.critic:.4f}"
     return (
-        f"update {found.number}: {100 * found.value:.3f} % of the bound{served}; loss {found.loss:.4f}, entropy "
+        f"update {found.number}: {100 * found.value:.3f} % {unit}{served}; loss {found.loss:.4f}, entropy "
         f"{found.entropy:.4f}, divergence {found.divergence:.4f}, clipped {100 * found.clipped:.1f} %{critic}"
     )
 
@@ -59,15 +60,16 @@ class TrainingView:
         Where the live table is drawn; standard error where that is a terminal, if left out.
     """
 
-    def __init__(self, recipe: Recipe, screen: Console | None = None):
+    def __init__(self, recipe: Teachable, screen: Console | None = None):
         if screen is None and sys.stderr is not None and sys.stderr.isatty():
             from rich.console import Console
 
             screen = Console(stderr=True)
+        self._unit = recipe.unit
         self._totals = {Round: recipe.imitation.rounds, Update: recipe.ppo.updates}
         self._screen, self._live = screen, None
         self._lines = screen is None or not (sys.stdout is not None and sys.stdout.isatty())
-        self._stage, self._seen, self._begun = "problems are drawn", [], time.monotonic()
+        self._stage, self._seen, self._begun = "cases are drawn", [], time.monotonic()
 
     def __enter__(self) -> TrainingView:
         if self._screen is not None:
@@ -87,7 +89,7 @@ class TrainingView:
     def told(self, found: str | Round | Update) -> None:
         """Take note of what has been reached."""
         if self._lines:
-            console.say(in_words(found))
+            console.say(in_words(found, self._unit))
         if isinstance(found, str):
             self._stage = found
             return
@@ -106,7 +108,7 @@ class TrainingView:
         from rich.table import Table
 
         bars = _PLAIN_BARS if self._screen is not None and self._screen.options.ascii_only else _BARS
-        made = Table(title=self._stage, title_justify="left", box=box.SIMPLE_HEAD)
+        made = Table(title=f"{self._stage}; shares {self._unit}", title_justify="left", box=box.SIMPLE_HEAD)
         made.add_column("")
         made.add_column("now", justify="right")
         made.add_column("so far")
