@@ -41,7 +41,7 @@ def ppo(
     recipe: Annotated[
         str | None, typer.Option(help="How: .toml; that of the built-in policy if left out.", metavar="FILE")
     ] = None,
-    smoke: Annotated[bool, typer.Option("--smoke", help="A minute at most, to see whether it works.")] = False,
+    smoke: Annotated[bool, typer.Option("--smoke", help="A quick one, to see whether it works.")] = False,
     checkpoint: Annotated[
         str | None, typer.Option(help="Write now and then all that the training can go on from.", metavar="FILE")
     ] = None,
