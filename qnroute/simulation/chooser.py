@@ -28,7 +28,10 @@ from qnroute.simulation.simulator import Simulator
 TUNING = Tuning(waiting=1.0, urgency=2.0, place=0.01, trust=0.3, longest=4)
 """Of the prices that candidates are shown with; as those of `lookahead`."""
 
-WEIGHTS = Path(__file__).with_name("weights") / "network.safetensors"
+WEIGHTS, IMITATED = (
+    Path(__file__).with_name("weights") / name for name in ("network.safetensors", "network-imitated.safetensors")
+)
+"""The policy that comes with the package, and what it was before PPO."""
 
 _HORIZON = 15
 _ROUTES = 6  # likely routes of each request
