@@ -3,6 +3,7 @@
 >>> gymnasium.make("qnroute.gym:qnroute/Allocation-v0")
 >>> gymnasium.make_vec("qnroute.gym:qnroute/Allocation-v0", num_envs=64)
 >>> gymnasium.make("qnroute.gym:qnroute/Online-v0")
+>>> gymnasium.make_vec("qnroute.gym:qnroute/Network-v0", num_envs=64)
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import gymnasium
 
 ALLOCATION = "qnroute/Allocation-v0"
 ONLINE = "qnroute/Online-v0"
+NETWORK = "qnroute/Network-v0"
 
 gymnasium.register(
     ALLOCATION,
@@ -28,4 +30,9 @@ gymnasium.register(
     ONLINE,
     entry_point="qnroute.learning.routing.online_environments:OnlineEnv",
     vector_entry_point="qnroute.learning.routing.online_environments:OnlineVectorEnv",
+)
+gymnasium.register(
+    NETWORK,
+    entry_point="qnroute.simulation.environments:NetworkEnv",
+    vector_entry_point="qnroute.simulation.environments:NetworkVectorEnv",
 )

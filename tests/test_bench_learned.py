@@ -8,21 +8,22 @@ import matplotlib.pyplot as plt
 import pytest
 
 import qnroute as qn
-from qnroute.benchmark import learned, learned_throughput
-from qnroute.benchmark.learned_figures import plot_rows
+from qnroute.benchmark import learned, learned_slot, learned_throughput
 from qnroute.errors import ProblemError
 
 
 def test_rows_say_what_the_methods_reach():
     rows = learned.measure(runs=2, case=["regular-16"])
-    figure = plot_rows(rows).figure
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(learned.METHODS)
+    figure = learned.plot_rows(rows).figure
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(learned_slot.METHODS)
     assert [ax.get_title("left") for ax in figure.axes] == ["regular-16"]
     plt.close(figure)
-    assert [row.method for row in rows] == list(learned.METHODS) and all(row.problems == 2 and row.seen for row in rows)
-    problems = [learned.FAMILIES["regular-16"].problem(learned.SEED + run) for run in range(2)]
+    assert [row.method for row in rows] == list(learned_slot.METHODS) and all(
+        row.problems == 2 and row.seen for row in rows
+    )
+    problems = [learned_slot.FAMILIES["regular-16"].problem(learned_slot.SEED + run) for run in range(2)]
     best = [qn.solve(problem, "exact").objective for problem in problems]
-    for row, (method, options) in zip(rows, learned.METHODS.values()):
+    for row, (method, options) in zip(rows, learned_slot.METHODS.values()):
         shares = [
             qn.solve(p, method, seed=run, **options).objective / b for run, (p, b) in enumerate(zip(problems, best))
         ]
@@ -35,12 +36,20 @@ def test_problems_are_never_those_of_the_training():
     from qnroute.learning.routing.recipes import load_recipe
 
     sizes = load_recipe().problems
-    assert sizes.seed + sizes.learned + sizes.held < learned.SEED
+    assert sizes.seed + sizes.learned + sizes.held < learned_slot.SEED
 
 
 def test_what_is_asked_is_checked_and_ctrl_c_ends_it():
-    assert len(learned.listing()) == len(learned.FAMILIES) + 1
-    for case, words in ((["torus"], "--case: found 'torus'"), (["regular-16"] * 2, "given more than once")):
+    assert {line.partition(":")[0] for line in learned.listing()} >= {
+        *learned_slot.FAMILIES,
+        "online",
+        "time",
+        "throughput",
+    }
+    for case, words in (
+        (["torus"], "--case: found 'torus'"), (["regular-16"] * 2, "given more than once"),
+        (["time-torus"], "--case: found 'time-torus'"), (["regular-16", "time-regular"], "one kind at a time"),
+    ):  # fmt: skip
         with pytest.raises(ProblemError, match=words):
             learned.measure(runs=1, case=case)
     stop = threading.Event()

@@ -18,7 +18,7 @@ from test_prices import CLOSE, documents, network_problem, networks
 import qnroute as qn
 from qnroute import generate
 from qnroute.allocation import Allocation, check, value
-from qnroute.benchmark.learned import FAMILIES
+from qnroute.benchmark.learned_slot import FAMILIES
 from qnroute.errors import ProblemError
 from qnroute.learning.routing.problems import mixed
 from qnroute.method import Method

@@ -1,4 +1,4 @@
-"""The figure of `bench learned`: what methods miss of the optimum against their CPU time, a panel for each family."""
+"""The figures of `bench learned`: quality against CPU time, a panel for each family or case."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from qnroute.benchmark.axes import INK, axes_or_new, line_of, quiet
-from qnroute.benchmark.learned import PROVING, Learned
+from qnroute.benchmark.learned_slot import PROVING, Learned
+from qnroute.benchmark.learned_time import InTime
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,11 +15,13 @@ if TYPE_CHECKING:
 _COLUMNS = 4
 
 
-def plot_rows(rows: Sequence[Learned]) -> Axes:
-    """A panel for each family; the first of the axes."""
+def plot_rows(rows: Sequence[Learned | InTime]) -> Axes:
+    """A panel for each family, or case in time; the first of the axes."""
     import matplotlib.pyplot as plt
 
-    names = list(dict.fromkeys(row.family for row in rows)) or [""]
+    timed = bool(rows) and isinstance(rows[0], InTime)
+    of = [row.case if timed else row.family for row in rows]
+    names = list(dict.fromkeys(of)) or [""]
     columns = min(len(names), _COLUMNS)
     lines = -(-len(names) // columns)
     figure, axes = plt.subplots(
@@ -26,17 +29,19 @@ def plot_rows(rows: Sequence[Learned]) -> Axes:
         sharex=True,
     )  # fmt: skip
     for name, ax in zip(names, axes.flat):
-        plot_family([row for row in rows if row.family == name], ax)
+        (plot_case if timed else plot_family)([row for row, where in zip(rows, of) if where == name], ax)
         ax.set_title(name, fontsize=9, loc="left")
     for ax in axes.flat[len(names) :]:
         ax.set_visible(False)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     if labels:
         figure.legend(handles, labels, loc="outside right upper", fontsize=7, frameon=False)
-    figure.suptitle(
-        "percent missing of the proven optimum, means and 95 % intervals, against CPU time of one answer",
-        x=0.005, ha="left", fontsize=9, color=INK,
-    )  # fmt: skip
+    what = (
+        "success rate in percent, means and 95 % intervals over networks, against CPU time of a slot; line: clairvoyant"
+        if timed
+        else "percent missing of the proven optimum, means and 95 % intervals, against CPU time of one answer"
+    )
+    figure.suptitle(what, x=0.005, ha="left", fontsize=9, color=INK)
     return axes[0, 0]
 
 
@@ -44,14 +49,33 @@ def plot_family(rows: Sequence[Learned], ax: Axes | None = None) -> Axes:
     """What each method misses of the optimum, in percent, against the milliseconds of an answer."""
     ax = axes_or_new(ax)
     for place, row in enumerate(rows):
-        if row.share is None:
-            continue
-        colour, missing = line_of(place)[0], 100.0 * (1.0 - row.share)
-        if row.low is not None and row.method != PROVING:
-            ax.plot([row.cpu_ms] * 2, [100.0 * (1.0 - row.low), 100.0 * (1.0 - row.high)], color=colour, linewidth=1.0)
-        marker = "os^Dv"[place // 2 % 5]
-        look = {"color": colour, "s": 18, "marker": marker, "zorder": 3, "clip_on": False}
-        ax.scatter([row.cpu_ms], [missing], label=row.method, **look)
+        if row.share is not None:
+            low, high = (None, None) if row.low is None or row.method == PROVING else (1.0 - row.low, 1.0 - row.high)
+            _point(ax, place, row.method, row.cpu_ms, 1.0 - row.share, low, high)
+    return _finished(ax)
+
+
+def plot_case(rows: Sequence[InTime], ax: Axes | None = None) -> Axes:
+    """Success rates of policies in percent, against the milliseconds of a slot; and what is possible."""
+    ax = axes_or_new(ax)
+    for place, row in enumerate(rows):
+        if row.success is not None:
+            _point(ax, place, row.policy, row.cpu_ms, row.success, row.low, row.high)
+    if rows and rows[0].possible is not None:
+        ax.axhline(100.0 * rows[0].possible, color=INK, linewidth=0.8, linestyle=":")
+    return _finished(ax)
+
+
+def _point(ax: Axes, place: int, name: str, cpu_ms: float, value: float, low: float | None, high: float | None) -> None:
+    colour, marker = line_of(place)[0], "os^Dv"[place // 2 % 5]
+    if low is not None and high is not None:
+        ax.plot([cpu_ms] * 2, [100.0 * low, 100.0 * high], color=colour, linewidth=1.0)
+    ax.scatter(
+        [cpu_ms], [100.0 * value], label=name, color=colour, s=18, marker=marker, zorder=3, clip_on=False
+    )  # fmt: skip
+
+
+def _finished(ax: Axes) -> Axes:
     ax.set_xscale("log")
     ax.set_ylim(bottom=0.0)
     ax.set_xlabel("CPU ms", fontsize=7)

@@ -10,12 +10,13 @@ import importlib.util
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from qnroute.errors import SolverError
+from qnroute.fields import chosen
 from qnroute.learning.routing.one_slot import experienced
 from qnroute.learning.routing.policy import HIDDEN, RoutePolicy, first_weights
 from qnroute.learning.routing.pool import Pool
@@ -23,6 +24,7 @@ from qnroute.learning.routing.ppo import Course, Experience, refined
 from qnroute.learning.routing.problems import mixed
 from qnroute.learning.training import alone
 
+GROUP = "throughput"
 SEED = 6_000_000
 PROBLEMS = 200
 SIDE_BY_SIDE = 64  # environments
@@ -51,13 +53,21 @@ class Throughput:
     ours_over_this: float | None
 
 
+def listing() -> list[str]:
+    """What there is."""
+    return [f"{GROUP}: decisions trained on in a CPU second, MaskablePPO beside"]
+
+
 def measure(
     *,
     runs: int,
+    case: Sequence[str] = (GROUP,),
     doing: Callable[[str], None] | None = None,
     interrupted: threading.Event | None = None,
 ) -> list[Throughput]:
     """A row for each way; one run of each is thrown away."""
+    for name in case:
+        chosen("--case", name, (GROUP,))
     if importlib.util.find_spec("sb3_contrib") is None:
         raise SolverError("the case throughput needs MaskablePPO: pip install sb3-contrib")
     stop, pool = interrupted or threading.Event(), Pool.of(mixed, size=PROBLEMS, seed=SEED)

@@ -110,12 +110,12 @@ BENCHMARKS = {
         Benchmark(
             "learned",
             "learned and simple methods on one slot against the optimum, on families seen in training and others; "
-            "how fast policies are trained",
+            "online, in time; how fast policies are trained",
             "qnroute.benchmark.learned:measure",
             options=("case",),
             runs=30,
             listing="qnroute.benchmark.learned:listing",
-            drawn="qnroute.benchmark.learned_figures:plot_rows",
+            drawn="qnroute.benchmark.learned:plot_rows",
         ),
         Benchmark(
             "paper-a",

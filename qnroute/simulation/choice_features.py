@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numba import njit
 
-from qnroute.simulation.desk import NOBODY, offered, price_of
+from qnroute.simulation.desk import MOST, NOBODY, offered, price_of
 from qnroute.simulation.holding import forecast_use
 from qnroute.simulation.lean import lean
 from qnroute.simulation.prospects import chance_of
@@ -32,6 +32,9 @@ def show(w, s, run, count, sight, desk, work):
             f[13], f[14], f[18] = (w.deadline[k] - slot) / 12.0, w.weight[k], w.need[k]
     for i in range(count):
         _features(w, s, run, i, k, sight, desk, work, seen[i + 1])
+    for i in range(count + 1):
+        for j in range(seen.shape[1]):
+            seen[i, j] = min(max(seen[i, j], -MOST), MOST)
 
 
 @njit(cache=True, error_model="numpy")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from qnroute.learning.routing.policy import RoutePolicy
-from qnroute.simulation.desk import Desk, Sight, desk_of
+from qnroute.learning.routing.policy_files import load_policy
+from qnroute.simulation.desk import FEATURES, Desk, Sight, desk_of
 from qnroute.simulation.events import with_room
 from qnroute.simulation.frontier import labels_of
 from qnroute.simulation.horizon import Tuning
@@ -25,9 +28,19 @@ from qnroute.simulation.simulator import Simulator
 TUNING = Tuning(waiting=1.0, urgency=2.0, place=0.01, trust=0.3, longest=4)
 """Of the prices that candidates are shown with; as those of `lookahead`."""
 
+WEIGHTS, IMITATED = (
+    Path(__file__).with_name("weights") / name for name in ("network.safetensors", "network-imitated.safetensors")
+)
+"""The policy that comes with the package, and what it was before PPO."""
+
 _HORIZON = 15
 _ROUTES = 6  # likely routes of each request
 _ENDLESS = 2**31
+
+
+def load_network_policy(path: str | os.PathLike[str] = WEIGHTS) -> RoutePolicy:
+    """Read a policy that chooses within slots, by default the one that comes with the package."""
+    return load_policy(path, FEATURES)
 
 
 def sight_of(simulator: Simulator, cases: Sequence[Case], predictor: Any) -> Sight:

@@ -18,7 +18,15 @@ FEATURES = (
     "help", "left", "weight", "use", "dearest", "cheapest", "floor", "again", "rank", "fresh", "pressed", "ready",
     "fine", "dear", "cheap", "near",
 )  # fmt: skip
-"""Of a candidate."""
+"""Of a candidate: `gain`, its weight less the prices of its pairs, or of a pair to hold what its ends may ask for less
+these and a place; `price`, their sum; `dearest` and `cheapest`, of one of them; `age` and `oldest`, in units of 15
+slots; `spare`, the slots until its floor is missed; `others`, what the chances of those that wait change by, in
+all, `harm` and `help` at worst and best, `pressed` how many lose; `again`, the chance of the request itself without
+these pairs; `use`, the chance that a held pair serves somebody. `fine`, `dear`, `cheap`, `near` are `gain`,
+`dearest`, `cheapest`, `others` in a small unit. Of the decision: whether pairs are to be held, places left, how
+many wait and could be served; slots left, weight and floor of the request."""
+
+MOST = 8.0  # of any feature
 
 WAIT = 0  # the action; the candidate at place i is action i + 1
 NOBODY, NOTHING = -1, -2  # in the place of a request: a pair to hold, no decision

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qnroute.simulation.chooser import Chooser
 from qnroute.simulation.events import with_room
 from qnroute.simulation.knowledge import Knowledge, Outlook
 from qnroute.simulation.plans import freshly_stored, routes_between
@@ -24,6 +23,9 @@ from qnroute.simulation.rules import no_plan
 from qnroute.simulation.scenario import Case
 from qnroute.simulation.search import workspace_of
 from qnroute.simulation.simulator import Simulator
+
+if TYPE_CHECKING:
+    from qnroute.simulation.chooser import Chooser
 
 _PATIENCE = 4  # slots in which a link may make its pair, for the chance by which routes are proposed
 _RANKED = 10  # slots after which idle links are put in order anew

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qnroute.errors import ProblemError
 from qnroute.fields import chosen
@@ -18,6 +18,9 @@ from qnroute.method import Option, found_at, settled
 from qnroute.methods import with_extensions
 from qnroute.recipes import options_of
 from qnroute.simulation.policy import Policy
+
+if TYPE_CHECKING:
+    from qnroute.simulation.chooser import Chooser
 
 GROUP = "qnroute.policies"
 PREDICTED = ("frequency", "arima", "lstm", "lstm-clock", "logistic", "last-value", "seasonal", "mean", "oracle")
@@ -55,6 +58,9 @@ class PolicyKind:
 
 _PREDICTOR = Option("predictor", str, "frequency", "what forecasts demand", choices=PREDICTED)
 _WINDOW = Option("window", int, 15, "slots ahead that are predicted", 1, 1000)
+_WEIGHTS = Option("weights", str, "", "file of a trained policy (qnroute train ppo --for time)")
+_SHOWN = Option("shown", int, 8, "candidates that the trained policy is shown at once", 3, 100)
+_FIRST = "reactive", "shortest-path", "highest-fidelity", "greedy", "static", "exact", "spep", "lookahead"
 
 BUILT_IN = (
     PolicyKind(
@@ -127,11 +133,31 @@ BUILT_IN = (
             Option("window", int, 50, "slots after which links are predicted anew", 1, 1_000_000),
             Option("retrain", int, 10, "windows after which the model is retrained, 0: never", 0, 1_000_000),
             Option("failures", str, "watched", "how failing links are known", choices=("watched", "known", "ignored")),
-            Option("decide", str, "greedy", "how routes are chosen", choices=("greedy", "exact")),
+            Option("decide", str, "greedy", "how routes are chosen", choices=("greedy", "exact", "ppo")),
             Option("candidates", int, 6, "routes of each pair of nodes", 1, 1000),
             Option("horizon", int, 4, "slots within which a route shall serve", 1, 100_000),
             Option("reserve", int, 0, "qubits of each node kept free of links that no route needs", 0, 1_000_000),
             Option("probe", int, 50, "slots without a try after which an idle link comes first", 1, 1_000_000),
+            _PREDICTOR,
+            _WEIGHTS,
+            _SHOWN,
+        ),
+    ),
+    PolicyKind(
+        "ppo",
+        "a trained policy chooses who is served, by which route, who waits, and which pairs are held",
+        "qnroute.simulation.policies:_ppo",
+        (_PREDICTOR, _WEIGHTS, _SHOWN),
+    ),
+    PolicyKind(
+        "refine",
+        "another policy decides first; the trained one goes on with what that leaves in the slot",
+        "qnroute.simulation.policies:_refine",
+        (
+            Option("base", str, "exact", "what decides first, with its usual options", choices=_FIRST),
+            _PREDICTOR,
+            _WEIGHTS,
+            _SHOWN,
         ),
     ),
 )  # fmt: skip
@@ -186,12 +212,33 @@ def _lookahead(*, predictor: str, **rest: Any) -> Policy:
     return LookAhead(predictor_of(predictor), **rest)
 
 
-def _hybrid(*, links: str, model: str, retrain: int, failures: str, **rest: Any) -> Policy:
+def _ppo(*, predictor: str, weights: str, shown: int) -> Chooser:
+    from qnroute.learning.predictors import predictor as predictor_of
+    from qnroute.simulation.chooser import Chooser, load_network_policy
+
+    trained = load_network_policy(weights) if weights else load_network_policy()
+    return Chooser(predictor_of(predictor), trained, candidates=shown)
+
+
+def _refine(*, base: str, **rest: Any) -> Policy:
+    from qnroute.simulation.chooser import Refined
+
+    return Refined(policy(base), _ppo(**rest))
+
+
+def _hybrid(
+    *, links: str, model: str, retrain: int, failures: str, decide: str, predictor: str, weights: str, shown: int,
+    **rest: Any,
+) -> Policy:  # fmt: skip
+    from functools import partial
+
     from qnroute.learning.links.model import scorer_name
     from qnroute.learning.links.scorers import require_training
     from qnroute.simulation import knowledge as known
     from qnroute.simulation.hybrid import Hybrid
 
+    chooser = _ppo(predictor=predictor, weights=weights, shown=shown) if decide == "ppo" else None
+    made = partial(Hybrid, decide="greedy" if chooser else decide, chooser=chooser, **rest)
     how, trained = known.Failures(failures), None
     if model:
         from qnroute.learning.links.model_files import load_model
@@ -201,11 +248,11 @@ def _hybrid(*, links: str, model: str, retrain: int, failures: str, **rest: Any)
             raise ProblemError(f"policy hybrid: links: found {links}, expected {trained.kind} as the model is")
         links = trained.kind
     elif links == "nominal":
-        return Hybrid(lambda case: known.Calibrated(case, how), **rest)
+        return made(lambda case: known.Calibrated(case, how))
     elif links == "oracle":
-        return Hybrid(lambda case: known.Informed(case, how), **rest)
+        return made(lambda case: known.Informed(case, how))
     if links == "recent":
         retrain = 0
     if retrain:
         require_training(scorer_name(links))
-    return Hybrid(lambda case: known.Learned(case, how, kind=links, model=trained, retrain=retrain), **rest)
+    return made(lambda case: known.Learned(case, how, kind=links, model=trained, retrain=retrain))

@@ -1,0 +1,144 @@
+"""``qnroute/Network-v0``: a network in time as a Gymnasium environment, alone or many runs side by side.
+
+Slot after slot, a request that could be served takes one of some routes over the pairs stored, or waits; then pairs are
+held by one of some routes, or no more in this slot. `gymnasium.make` and `make_vec` know both by `qnroute.gym`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
+
+from qnroute.errors import ProblemError
+from qnroute.learning.predictors import predictor as predictor_of
+from qnroute.learning.routing.environments import AllocationVectorEnv, spaces
+from qnroute.simulation.desk import FEATURES, MOST
+from qnroute.simulation.lanes import Lanes
+from qnroute.simulation.parameters import whole
+from qnroute.simulation.scenario import Case, Scenario
+
+USUAL = "erdos-renyi:n=16,probability=0.25,p=0.12,fidelity=0.92"
+
+
+class _NetworkGame:
+    """Runs to draw episodes from, and spaces."""
+
+    def __init__(
+        self,
+        scenario: Any,
+        episodes: int,
+        *,
+        size: int | None,
+        seed: int,
+        predictor: str,
+        candidates: int,
+        shaped: bool,
+    ):
+        several = [scenario] if isinstance(scenario, (str, Scenario)) or scenario is None else list(scenario)
+        if not several:
+            raise ProblemError("scenario: found none, expected at least one")
+        made = [_scenario_of(each) for each in several]
+        if any((each.physics, each.held) != (made[0].physics, made[0].held) for each in made):
+            raise ProblemError("scenario: physics and held differ, expected the same in all")
+        size = max(2 * episodes, len(made)) if size is None else whole("size", size, least=1)
+        first = whole("seed", seed)
+        cases: list[Case] = [made[i % len(made)].case(first + i) for i in range(size)]
+        candidates = whole("candidates", candidates, least=1)
+        self.batch = Lanes(
+            cases, made[0], predictor_of(predictor), episodes, candidates=candidates, shaped=bool(shaped)
+        )  # fmt: skip
+        self.observations, self.actions = spaces(candidates, len(FEATURES), MOST)
+
+    def start(self, episodes: np.ndarray, rng: np.random.Generator) -> None:
+        """Begin these episodes, on runs drawn at random."""
+        self.batch.start(episodes, rng)
+
+    def ends(self, episodes: np.ndarray) -> dict[str, np.ndarray]:
+        """What episodes that are over came to."""
+        return self.batch.ends(episodes)
+
+
+def _scenario_of(given: Any) -> Scenario:
+    if isinstance(given, Scenario):
+        return given
+    return Scenario(USUAL if given is None else given, slots=200, history=500)
+
+
+class NetworkVectorEnv(AllocationVectorEnv):
+    """`num_envs` runs side by side in one compiled step, each at a slot of its own.
+
+    Parameters
+    ----------
+    scenario
+        A `Scenario`, what names its network, or several of either, whose networks may differ; a random network of 16
+        nodes if not given. Of a name, runs have 200 slots after a history of 500.
+    size, seed
+        How many runs are drawn (twice `num_envs`), and the seed of the first one. Episodes are played on these, each
+        time with other luck.
+    predictor
+        What forecasts demand.
+    candidates
+        Shown at most.
+    shaped
+        Whether rewards are shaped by the chances of those that wait, see `lanes.Lanes`; else they are what is served.
+
+    Observations are (candidates + 1, features) float32, waiting first, see `desk.FEATURES`. At the end the info has the
+    weight ``served`` and ``success``, the share of the requests.
+    """
+
+    metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
+
+    def __init__(
+        self,
+        num_envs: int = 64,
+        scenario: str | Scenario | Sequence[str | Scenario] | None = None,
+        *,
+        size: int | None = None,
+        seed: int = 0,
+        predictor: str = "frequency",
+        candidates: int = 8,
+        shaped: bool = True,
+    ):
+        self.num_envs = whole("num_envs", num_envs, least=1)
+        self._game = _NetworkGame(
+            scenario, num_envs, size=size, seed=seed, predictor=predictor, candidates=candidates, shaped=shaped
+        )
+        self.single_observation_space, self.single_action_space = self._game.observations, self._game.actions
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space: gymnasium.Space = batch_space(self.single_action_space, num_envs)
+
+
+class NetworkEnv(gymnasium.Env):
+    """One run at a time; see `NetworkVectorEnv`."""
+
+    metadata = {"render_modes": []}  # noqa: RUF012
+
+    def __init__(self, scenario: str | Scenario | Sequence[str | Scenario] | None = None, **rest: Any):
+        usual = {"size": None, "seed": 0, "predictor": "frequency", "candidates": 8, "shaped": True}
+        if unknown := set(rest) - set(usual):
+            raise ProblemError(f"{min(unknown)}: unknown, expected some of {', '.join(usual)}")
+        self._game = _NetworkGame(scenario, 1, **{**usual, **rest})
+        self.observation_space, self.action_space = self._game.observations, self._game.actions
+
+    def action_masks(self) -> np.ndarray:
+        """(candidates + 1,) bool: what is possible, as sb3-contrib asks for it."""
+        return self._game.batch.view.mask[0].copy()
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        """Begin a run."""
+        super().reset(seed=seed)
+        self._game.start(np.zeros(1, np.int64), self.np_random)
+        return self._game.batch.view.seen[0].copy(), {"action_mask": self.action_masks()}
+
+    def step(self, action: int):
+        """Decide."""
+        found = self._game.batch.step(np.array([action]))
+        done, info = bool(found.done[0]), {"action_mask": self.action_masks(), "refused": bool(found.refused[0])}
+        if done:
+            info |= {name: float(values[0]) for name, values in self._game.ends(np.zeros(1, np.int64)).items()}
+        return self._game.batch.view.seen[0].copy(), float(found.reward[0]), done, False, info
