@@ -12,16 +12,12 @@ import numpy as np
 
 from qnroute.learning.predictors import predictor
 from qnroute.learning.routing import imitation, ppo
-from qnroute.learning.routing.policy import RoutePolicy
-from qnroute.learning.routing.policy_files import load_policy
 from qnroute.learning.routing.recipe_files import load_as, tables_of
-from qnroute.simulation.desk import FEATURES
 from qnroute.simulation.scenario import Scenario
 from qnroute.simulation.schooling import Lesson, School
 from qnroute.simulation.workloads import BusinessHours
 
-_HERE = Path(__file__).with_name("weights")
-BUILT_IN, WEIGHTS = _HERE / "network.toml", _HERE / "network.safetensors"
+BUILT_IN = Path(__file__).with_name("weights") / "network.toml"
 
 SEEN = ("erdos-renyi:probability={dense}", "regular:degree=3", "barabasi-albert:links_per_node=2")
 """Topologies that are trained on; others, small worlds among them, are kept for tests."""
@@ -75,11 +71,6 @@ SMOKE = SchoolRecipe(
 def load_school_recipe(path: str | os.PathLike[str] = BUILT_IN) -> SchoolRecipe:
     """Read a recipe; see `recipe_files.load_as`."""
     return load_as(SchoolRecipe(), path)
-
-
-def load_network_policy(path: str | os.PathLike[str] = WEIGHTS) -> RoutePolicy:
-    """Read a policy that chooses within slots, by default the one that comes with the package."""
-    return load_policy(path, FEATURES)
 
 
 def drawn(seed: int) -> Lesson:
