@@ -43,8 +43,9 @@ class _NetworkGame:
         if not several:
             raise ProblemError("scenario: found none, expected at least one")
         made = [_scenario_of(each) for each in several]
-        if any((each.physics, each.held) != (made[0].physics, made[0].held) for each in made):
-            raise ProblemError("scenario: physics and held differ, expected the same in all")
+        for name in ("physics", "held", "slots", "slots_per_epoch"):
+            if any(getattr(each, name) != getattr(made[0], name) for each in made):
+                raise ProblemError(f"scenario: {name} differs, expected the same in all")
         size = max(2 * episodes, len(made)) if size is None else whole("size", size, least=1)
         first = whole("seed", seed)
         cases: list[Case] = [made[i % len(made)].case(first + i) for i in range(size)]

@@ -32,7 +32,14 @@ class Lanes:
     shaped
         Rewards are the weight served, plus what is promised after the step, less what was before (Ng, Harada and
         Russell, ICML 1999): the chances of requests that wait, by their weights. Nothing is promised at the end, so
-        that an episode's rewards add up to the weight served, and the best policies stay the same.
+        that an episode's rewards add up to the weight served less what its first decision was promised, and the best
+        policies stay the same.
+
+    Attributes
+    ----------
+    run : (E,) which case each episode plays
+    promise : (cases,) what is promised now
+    view, last : what is to be decided, and what the last step came to
     """
 
     def __init__(
@@ -52,7 +59,7 @@ class Lanes:
         self._table = Table(self._simulator, sight_of(self._simulator, cases, predictor), candidates)
         self._slots = np.array([case.slots for case in cases], dtype=np.int64)
         self.run = np.full(episodes, -1, dtype=np.int64)
-        self._promise, self._log = np.zeros(len(cases)), log_of(0)
+        self.promise, self._log = np.zeros(len(cases)), log_of(0)
         self.last = Step(np.zeros(episodes), np.zeros(episodes, dtype=np.bool_), np.zeros(episodes, dtype=np.bool_))
         shape = self._table.desk.seen.shape[1:]
         self.view = View(np.zeros((episodes, *shape), np.float32), np.zeros((episodes, shape[0]), dtype=np.bool_))
@@ -64,7 +71,7 @@ class Lanes:
         self.run[episodes] = rng.choice(free, len(episodes), replace=False)
         seeds = rng.integers(0, 2**63, len(episodes), dtype=np.uint64)
         world, state = self._simulator.world, self._simulator.state
-        _start(world, state, self.run[episodes], seeds, self._slots, *self._table.given, self._promise, self._log)
+        _start(world, state, self.run[episodes], seeds, self._slots, *self._table.given, self.promise, self._log)
         self._look(episodes)
         return self.view
 
@@ -73,7 +80,7 @@ class Lanes:
         world, state = self._simulator.world, self._simulator.state
         _step(
             world, state, self.run, np.asarray(actions, dtype=np.int64), self._slots, *self._table.given,
-            self._promise, self.shaped, self.last, self._log,
+            self.promise, self.shaped, self.last, self._log,
         )  # fmt: skip
         self._look(np.arange(len(self.run)))
         return self.last
