@@ -67,7 +67,7 @@ def measure(
 ) -> list[Throughput]:
     """A row for each way; one run of each is thrown away."""
     for name in case:
-        chosen("--case", name, (GROUP,))
+        chosen("--case", name, {GROUP: ""})
     if importlib.util.find_spec("sb3_contrib") is None:
         raise SolverError("the case throughput needs MaskablePPO: pip install sb3-contrib")
     stop, pool = interrupted or threading.Event(), Pool.of(mixed, size=PROBLEMS, seed=SEED)
