@@ -11,7 +11,7 @@ import torch
 from slot_training import imitated_on, refined_on
 
 from qnroute.learning.routing import ppo
-from qnroute.learning.routing.advantages import above_others, among_group, by_critic, generalized
+from qnroute.learning.routing.advantages import among_group, by_critic, generalized
 from qnroute.learning.routing.batch import Batch
 from qnroute.learning.routing.expert import Expert
 from qnroute.learning.routing.imitation import Course as Imitation
@@ -53,17 +53,6 @@ def plainly(rewards, values, after, done, discount, decay):
 def drawn(seed, T=12, E=5):
     rng = np.random.default_rng(seed)
     return rng.normal(size=(T, E)), rng.normal(size=(T, E)), rng.normal(size=E), rng.random((T, E)) < 0.2
-
-
-def test_what_is_above_others_is_what_follows_less_the_mean_of_the_group():
-    rng = np.random.default_rng(0)
-    rewards, group = rng.normal(size=(6, 5)), np.array([7, 2, 7, 2, 7, 9])
-    found = above_others(rewards, group, 0.8)
-    for e in range(6):
-        for t in range(5):
-            after = [sum(0.8 ** (s - t) * rewards[o, s] for s in range(t, 5)) for o in range(6)]
-            others = [after[o] for o in range(6) if group[o] == group[e]]
-            assert found[e, t] == pytest.approx(after[e] - sum(others) / len(others))
 
 
 @pytest.mark.parametrize(("discount", "decay"), [(1.0, 1.0), (0.99, 0.95), (0.9, 0.0)])
