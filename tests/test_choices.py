@@ -179,7 +179,7 @@ def test_hybrid_may_decide_by_the_trained_policy():
     scenario = Scenario("erdos-renyi:n=12,probability=0.3,p=0.15,fidelity=0.93", slots=300, history=300)
     case = scenario.case(9)
     alone = play(policy("ppo:mean"), [case], scenario, logged=True)
-    hybrid = play(policy("hybrid:nominal,decide=ppo,predictor=mean"), [case], scenario, logged=True)
+    hybrid = play(policy("hybrid:nominal,decide=ppo,failures=ignored,predictor=mean"), [case], scenario, logged=True)
     assert text(alone) == text(hybrid)  # what it knows is what was calibrated, and no memory has a limit
     limited = Scenario(
         "erdos-renyi:n=12,probability=0.3,p=0.2:0.9,fidelity=0.93:0.99,memory=3", slots=200, history=200, held=2,
@@ -195,8 +195,8 @@ def test_hybrid_may_decide_by_the_trained_policy():
     ("said", "words"),
     [
         ("ppo:weights=none.safetensors", "none.safetensors"),
-        ("refine:hybrid", "policy refine: base: found"),
-        ("ppo:shown=2", "policy ppo: shown: found 2"),
+        ("refine:hybrid", "policy refine: option base: found"),
+        ("ppo:shown=2", "policy ppo: option shown: found 2"),
     ],
 )
 def test_what_cannot_be_is_refused(said, words):
