@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 import qnroute as qn
-from qnroute.benchmark import learned, learned_slot, learned_throughput
+from qnroute.benchmark import learned, learned_slot, learned_throughput, learned_time
 from qnroute.errors import ProblemError
 
 
@@ -65,3 +65,26 @@ def test_ways_of_training_are_timed_side_by_side(monkeypatch):
     rows = learned.measure(runs=2, case=["throughput"])
     assert len(rows) == 5 and all(0.0 < row.low <= row.per_second <= row.high and row.runs == 2 for row in rows)
     assert rows[0].ours_over_this is None and rows[1].ours_over_this == 1.0 and rows[3].ours_over_this > 0.0
+
+
+def test_policies_in_time_meet_the_same_luck_and_the_best_is_held_against_each(monkeypatch):
+    policies = ("reactive", "lookahead:frequency"), ("imitation", "ppo", learned_time.BEST)
+    monkeypatch.setattr(learned_time, "PLAIN", policies[0])
+    monkeypatch.setattr(learned_time, "LEARNED", policies[1])
+    whole = learned_time.Case.scenario
+    monkeypatch.setattr(learned_time.Case, "scenario", lambda case, name: whole(case, name).replace(slots=150))
+    rows = learned.measure(runs=2, case=["time-regular", "time-nobel-germany"])
+    assert [row.policy for row in rows] == 2 * [*policies[0], *policies[1]]
+    assert [row.case for row in rows] == 5 * ["time-regular"] + 5 * ["time-nobel-germany"]
+    assert [row.seen for row in rows] == 5 * [True] + 5 * [False]
+    for part in (rows[:5], rows[5:]):
+        best, top = part[-1], max(row.success for row in part[:2])
+        assert all(row.hybrid_above == pytest.approx(best.success - row.success) for row in part[:-1])
+        assert all(0.0 <= row.success <= row.possible and row.runs == 2 for row in part)
+        assert best.hybrid_above is None and best.closed == pytest.approx((best.success - top) / (best.possible - top))
+    figure = learned.plot_rows(rows).figure
+    assert [ax.get_title("left") for ax in figure.axes] == ["time-regular", "time-nobel-germany"]
+    plt.close(figure)
+    stop = threading.Event()
+    stop.set()
+    assert learned.measure(runs=1, case=["time"], interrupted=stop) == []
