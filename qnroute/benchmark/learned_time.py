@@ -118,7 +118,7 @@ def measure(
     for name in case:
         chosen("--case", name, {GROUP: None, **CASES})
     rows: list[dict] = []
-    settings = Settings(interrupted=interrupted)
+    settings = Settings(interrupted=interrupted or threading.Event())
     for name in CASES if GROUP in case else case:
         telling = None if doing is None else lambda step, share, name=name: doing(f"{name}, {step}")
         imitated = Chooser(predictor("frequency"), load_network_policy(IMITATED))
