@@ -73,9 +73,9 @@ def test_policies_in_time_meet_the_same_luck_and_the_best_is_held_against_each(m
     monkeypatch.setattr(learned_time, "LEARNED", policies[1])
     whole = learned_time.Case.scenario
     monkeypatch.setattr(learned_time.Case, "scenario", lambda case, name: whole(case, name).replace(slots=150))
-    rows = learned.measure(runs=2, case=["time-regular", "time-nsf"])
+    rows = learned.measure(runs=2, case=["time-regular", "time-nsfnet"])
     assert [row.policy for row in rows] == 2 * [*policies[0], *policies[1]]
-    assert [row.case for row in rows] == 5 * ["time-regular"] + 5 * ["time-nsf"]
+    assert [row.case for row in rows] == 5 * ["time-regular"] + 5 * ["time-nsfnet"]
     assert [row.seen for row in rows] == 5 * [True] + 5 * [False]
     for part in (rows[:5], rows[5:]):
         best, top = part[-1], max(row.success for row in part[:2])
@@ -83,7 +83,7 @@ def test_policies_in_time_meet_the_same_luck_and_the_best_is_held_against_each(m
         assert all(0.0 <= row.success <= row.possible and row.runs == 2 for row in part)
         assert best.hybrid_above is None and best.closed == pytest.approx((best.success - top) / (best.possible - top))
     figure = learned.plot_rows(rows).figure
-    assert [ax.get_title("left") for ax in figure.axes] == ["time-regular", "time-nsf"]
+    assert [ax.get_title("left") for ax in figure.axes] == ["time-regular", "time-nsfnet"]
     plt.close(figure)
     stop = threading.Event()
     stop.set()
