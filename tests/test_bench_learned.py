@@ -64,6 +64,8 @@ def test_ways_of_training_are_timed_side_by_side(monkeypatch):
         monkeypatch.setattr(learned_throughput, name, value)
     rows = learned.measure(runs=2, case=["throughput"])
     assert len(rows) == 5 and all(0.0 < row.low <= row.per_second <= row.high and row.runs == 2 for row in rows)
+    with pytest.raises(ProblemError, match="has no figure"):
+        learned.plot_rows(rows)
     assert rows[0].ours_over_this is None and rows[1].ours_over_this == 1.0 and rows[3].ours_over_this > 0.0
 
 

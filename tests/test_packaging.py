@@ -52,6 +52,10 @@ def test_wheel_works_outside_the_tree(wheel, tmp_path):
         "import qnroute as qn, qnroute.models, qnroute.solvers;"
         "n = qn.load_network('tokyo');"
         "r = qn.solve(qn.Problem(n, [qn.Request('r', n.node_ids[0], n.node_ids[2])]));"
+        "from qnroute.learning.routing.policy_files import load_policy;"
+        "from qnroute.learning.routing.online_recipes import load_online_policy;"
+        "from qnroute.simulation.chooser import IMITATED, load_network_policy;"
+        "load_policy(); load_online_policy(); load_network_policy(); load_network_policy(IMITATED);"
         "print(r.status, qn.__file__, qnroute.models.__file__, qnroute.solvers.__file__)"
     )
     made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)

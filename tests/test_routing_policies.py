@@ -125,8 +125,12 @@ def test_recipes_are_read_and_checked(tmp_path):
         ("[ppo]\nupdate = 3\n", "ppo.update: unknown, expected one of updates"),
         ("[ppo]\nupdates = 0\n", "ppo.updates: found 0, expected a whole number from 1"),
         ("[ppo]\nupdates = 2.5\n", "ppo.updates: found 2.5, expected a whole number"),
-        ("[ppo]\nclip = nan\n", "ppo.clip: found nan, expected a number from 0"),
-        ("[ppo]\nclip = true\n", "ppo.clip: found True, expected a number from 0"),
+        ("[ppo]\nclip = nan\n", "ppo.clip: found nan, expected a number above 0"),
+        ("[ppo]\nclip = true\n", "ppo.clip: found True, expected a number above 0"),
+        ("[ppo]\nclip = 0\n", "ppo.clip: found 0, expected a number above 0"),
+        ("[ppo]\ndiscount = 1.5\n", "ppo.discount: found 1.5, expected a number from 0 to 1"),
+        ("[imitation]\nexpert = 7\n", "imitation.expert: found 7, expected a number from 0 to 1"),
+        ("[ppo]\nepisodes = 1\n", "ppo.episodes: found 1, expected 2 or more, or a critic"),
         ("[problems]\nseed = -1\n", "problems.seed: found -1, expected a whole number from 0"),
     ):
         path.write_text(text)

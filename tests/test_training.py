@@ -351,3 +351,47 @@ def test_a_terminal_shows_a_table_others_get_lines(capsys):
     assert "value loss" in said.err and "decisions/s" in said.err and "left of this part" in said.err
     assert said.out.splitlines() == ["problems", *(in_words(found, SMOKE.unit) for found in (ROUND, *UPDATES))]
     assert "value loss 2.0000" in in_words(UPDATES[0], "") and "held apart 98.000 %" in in_words(UPDATES[1], "")
+
+
+def test_weights_that_are_no_numbers_are_never_kept(pools):
+    """A rate at which weights overflow: imitation says so, refining gives back what it began with."""
+    with pytest.raises(ProblemError, match="learning_rate: weights are no numbers any more"):
+        imitated_on(*pools, imitation.Course(rounds=2, epochs=3, learning_rate=9e8))
+    begin = first()
+    policy, _, _ = refined_on(begin, *pools, COURSE._replace(learning_rate=1e30))
+    assert all(np.isfinite(value).all() for value in policy.weights.values())
+
+
+def test_what_cannot_be_kept_or_logged_loses_no_weights(tmp_path, monkeypatch, capsys):
+    """A disk that is full at the second checkpoint, and one that takes no log."""
+    from qnroute.learning.routing import checkpoints
+    from qnroute.learning.routing.policy_files import load_policy
+
+    saved, full = [], OSError(28, "No space left on device")
+
+    def once(*given):
+        if saved:
+            raise ProblemError("cannot be written: No space left on device", source="c")
+        saved.append(checkpoints.write_bytes)
+
+    monkeypatch.setattr(checkpoints, "write_bytes", lambda *given: once(*given))
+    out = tmp_path / "p.safetensors"
+    code = run(["train", "ppo", "--smoke", "--out", str(out), "--checkpoint", str(tmp_path / "c")])
+    assert code != 0 and "No space left" in capsys.readouterr().err and load_policy(out).told["served"]
+
+    def fails(self, event):
+        if event[-1:] != b"2":  # all but the version
+            raise full
+
+    monkeypatch.undo()
+    monkeypatch.setattr(EventFile, "_write", fails)
+    other = tmp_path / "q.safetensors"
+    assert run(["train", "ppo", "--smoke", "--out", str(other), "--logs", str(tmp_path / "logs")]) == 0
+    said = capsys.readouterr()
+    assert "goes on without a log" in said.out + said.err and load_policy(other).told["served"]["ppo"] > 0.0
+
+
+@pytest.mark.parametrize("name", ["-", "."])
+def test_checkpoints_are_files(name, tmp_path, capsys):
+    assert run(["train", "ppo", "--smoke", "--out", str(tmp_path / "p.safetensors"), "--checkpoint", name]) != 0
+    assert "expected a file" in capsys.readouterr().err

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from qnroute.benchmark.axes import INK, axes_or_new, line_of, quiet
 from qnroute.benchmark.learned_slot import PROVING, Learned
 from qnroute.benchmark.learned_time import InTime
+from qnroute.errors import ProblemError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +20,8 @@ def plot_rows(rows: Sequence[Learned | InTime]) -> Axes:
     """A panel for each family, or case in time; the first of the axes."""
     import matplotlib.pyplot as plt
 
+    if rows and not isinstance(rows[0], InTime) and not hasattr(rows[0], "family"):
+        raise ProblemError("--plot: the case throughput has no figure; the table says it all")
     timed = bool(rows) and isinstance(rows[0], InTime)
     of = [row.case if timed else row.family for row in rows]
     names = list(dict.fromkeys(of)) or [""]
@@ -39,7 +42,7 @@ def plot_rows(rows: Sequence[Learned | InTime]) -> Axes:
     what = (
         "success rate in percent, means and 95 % intervals over networks, against CPU time of a slot; line: clairvoyant"
         if timed
-        else "percent missing of the proven optimum, means and 95 % intervals, against CPU time of one answer"
+        else "percent missing of the proven optimum, means and 95 % intervals, against CPU time"
     )
     figure.suptitle(what, x=0.005, ha="left", fontsize=9, color=INK)
     return axes[0, 0]

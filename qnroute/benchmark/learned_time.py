@@ -18,7 +18,9 @@ from qnroute.learning.predictors import predictor
 from qnroute.multiplicity import holm
 from qnroute.network import Network
 from qnroute.settings import Settings
+from qnroute.simulation import policies as registry
 from qnroute.simulation.chooser import IMITATED, Chooser, load_network_policy
+from qnroute.simulation.policy import play
 from qnroute.simulation.scenario import Scenario
 from qnroute.simulation.trials import Trials, simulate
 from qnroute.simulation.workloads import BusinessHours
@@ -121,11 +123,10 @@ def measure(
     settings = Settings(interrupted=interrupted or threading.Event())
     for name in CASES if GROUP in case else case:
         telling = None if doing is None else lambda step, share, name=name: doing(f"{name}, {step}")
-        imitated = Chooser(predictor("frequency"), load_network_policy(IMITATED))
+        scenario, imitated = CASES[name].scenario(name), Chooser(predictor("frequency"), load_network_policy(IMITATED))
+        play(registry.policy("ppo"), [scenario.case(SEED)], scenario, slots=2)  # compiles
         policies = [*PLAIN, *((each, imitated) if each == "imitation" else each for each in LEARNED)]
-        trials = simulate(
-            CASES[name].scenario(name), policies, range(SEED, SEED + runs), doing=telling, settings=settings
-        )  # fmt: skip
+        trials = simulate(scenario, policies, range(SEED, SEED + runs), doing=telling, settings=settings)
         rows += _rows(name, trials)
     tested = [row for row in rows if row["policy"] != BEST]
     for row, p in zip(tested, holm([row["p"] for row in tested])):

@@ -71,10 +71,13 @@ def ppo(
     require_torch("a routing policy")
     require_device(device)
     keeper = None if checkpoint is None else _keeper(checkpoint, out, how, resume, every or 10)
-    stop = threading.Event()
+    stop, troubles = threading.Event(), []
     with noted(stop):
-        policy = _trained(how, keeper, logs, device, stop)
+        policy = _trained(how, keeper, logs, device, stop, troubles)
     save_policy(out, policy)
+    if troubles:
+        console.remark(f"{out} has the best weights by then")
+        raise troubles[0]
     served = ", ".join(f"{100 * value:.3f} % {name}" for name, value in policy.told["served"].items())
     console.say(f"held apart, share {how.unit}: {served}")
     if stop.is_set():
@@ -101,6 +104,10 @@ def _keeper(checkpoint: str, out: str, how: Teachable, resume: bool, every: int)
     from qnroute.formats.writing import require_writable
     from qnroute.learning.routing.checkpoints import Keeper
 
+    if checkpoint == "-":
+        raise ProblemError("--checkpoint: found -, expected a file")
+    if os.path.isdir(checkpoint):
+        raise ProblemError("is a folder, expected a file", source=checkpoint)
     if os.path.realpath(checkpoint) == os.path.realpath(out):
         raise ProblemError("--checkpoint: expected another file than that of --out", source=checkpoint)
     if not resume and os.path.exists(checkpoint):
@@ -110,12 +117,18 @@ def _keeper(checkpoint: str, out: str, how: Teachable, resume: bool, every: int)
 
 
 def _trained(
-    how: Teachable, keeper: Keeper | None, logs: str | None, device: str, stop: threading.Event
+    how: Teachable,
+    keeper: Keeper | None,
+    logs: str | None,
+    device: str,
+    stop: threading.Event,
+    troubles: list[Exception],
 ) -> RoutePolicy:
-    """The training itself, shown, logged and kept."""
+    """The training itself, shown, logged and kept; it ends where a checkpoint cannot be written, and says so."""
     import contextlib
 
     from qnroute.cli.training_view import TrainingView
+    from qnroute.errors import ProblemError
     from qnroute.learning.event_files import EventFile
     from qnroute.learning.routing.recipes import trained
     from qnroute.learning.routing.scalars import scalars
@@ -125,11 +138,24 @@ def _trained(
         view = open_.enter_context(TrainingView(how))
 
         def doing(found) -> None:
+            nonlocal log
             view.told(found)
             if log is not None and not isinstance(found, str):
-                log.write(found.number, scalars(found))
+                try:
+                    log.write(found.number, scalars(found))
+                except OSError as error:
+                    log = None
+                    view.told(f"{logs}: {error.strerror}; the training goes on without a log")
 
-        given = {} if keeper is None else {"resumed": keeper.begun, "keep": keeper.keep(stop)}
+        def keep(found) -> None:
+            try:
+                keeping(found)
+            except (OSError, ProblemError) as error:
+                troubles.append(error)
+                stop.set()
+
+        keeping = None if keeper is None else keeper.keep(stop)
+        given = {} if keeper is None else {"resumed": keeper.begun, "keep": keep}
         return trained(how, device=device, doing=doing, interrupted=stop, **given)
 
 

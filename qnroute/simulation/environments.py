@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import gymnasium
 import numpy as np
-from gymnasium.vector import AutoresetMode
-from gymnasium.vector.utils import batch_space
 
 from qnroute.errors import ProblemError
 from qnroute.learning.predictors import predictor as predictor_of
-from qnroute.learning.routing.environments import AllocationVectorEnv, spaces
+from qnroute.learning.routing.environments import GameEnv, GameVectorEnv, spaces
 from qnroute.simulation.desk import FEATURES, MOST
 from qnroute.simulation.lanes import Lanes
 from qnroute.simulation.parameters import whole
@@ -48,6 +45,8 @@ class _NetworkGame:
                 raise ProblemError(f"scenario: {name} differs, expected the same in all")
         size = max(2 * episodes, len(made)) if size is None else whole("size", size, least=1)
         first = whole("seed", seed)
+        if size < len(made):
+            raise ProblemError(f"size: found {size} runs of {len(made)} scenarios, expected one each at least")
         cases: list[Case] = [made[i % len(made)].case(first + i) for i in range(size)]
         candidates = whole("candidates", candidates, least=1)
         self.batch = Lanes(
@@ -70,7 +69,7 @@ def _scenario_of(given: Any) -> Scenario:
     return Scenario(USUAL if given is None else given, slots=200, history=500)
 
 
-class NetworkVectorEnv(AllocationVectorEnv):
+class NetworkVectorEnv(GameVectorEnv):
     """`num_envs` runs side by side in one compiled step, each at a slot of its own.
 
     Parameters
@@ -92,8 +91,6 @@ class NetworkVectorEnv(AllocationVectorEnv):
     weight ``served`` and ``success``, the share of the requests.
     """
 
-    metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
-
     def __init__(
         self,
         num_envs: int = 64,
@@ -105,41 +102,15 @@ class NetworkVectorEnv(AllocationVectorEnv):
         candidates: int = 8,
         shaped: bool = True,
     ):
-        self.num_envs = whole("num_envs", num_envs, least=1)
-        self._game = _NetworkGame(
-            scenario, num_envs, size=size, seed=seed, predictor=predictor, candidates=candidates, shaped=shaped
-        )
-        self.single_observation_space, self.single_action_space = self._game.observations, self._game.actions
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space: gymnasium.Space = batch_space(self.single_action_space, num_envs)
+        rest = {"size": size, "seed": seed, "predictor": predictor, "candidates": candidates, "shaped": shaped}
+        super().__init__(num_envs, lambda episodes: _NetworkGame(scenario, episodes, **rest))
 
 
-class NetworkEnv(gymnasium.Env):
+class NetworkEnv(GameEnv):
     """One run at a time; see `NetworkVectorEnv`."""
-
-    metadata = {"render_modes": []}  # noqa: RUF012
 
     def __init__(self, scenario: str | Scenario | Sequence[str | Scenario] | None = None, **rest: Any):
         usual = {"size": None, "seed": 0, "predictor": "frequency", "candidates": 8, "shaped": True}
         if unknown := set(rest) - set(usual):
             raise ProblemError(f"{min(unknown)}: unknown, expected some of {', '.join(usual)}")
-        self._game = _NetworkGame(scenario, 1, **{**usual, **rest})
-        self.observation_space, self.action_space = self._game.observations, self._game.actions
-
-    def action_masks(self) -> np.ndarray:
-        """(candidates + 1,) bool: what is possible, as sb3-contrib asks for it."""
-        return self._game.batch.view.mask[0].copy()
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
-        """Begin a run."""
-        super().reset(seed=seed)
-        self._game.start(np.zeros(1, np.int64), self.np_random)
-        return self._game.batch.view.seen[0].copy(), {"action_mask": self.action_masks()}
-
-    def step(self, action: int):
-        """Decide."""
-        found = self._game.batch.step(np.array([action]))
-        done, info = bool(found.done[0]), {"action_mask": self.action_masks(), "refused": bool(found.refused[0])}
-        if done:
-            info |= {name: float(values[0]) for name, values in self._game.ends(np.zeros(1, np.int64)).items()}
-        return self._game.batch.view.seen[0].copy(), float(found.reward[0]), done, False, info
+        super().__init__(_NetworkGame(scenario, 1, **{**usual, **rest}))

@@ -1,7 +1,7 @@
 """How a policy learns to choose within slots: it imitates a teacher, then PPO refines it by what whole runs bring.
 
 Several runs of one case share network, demand and luck, and differ in what is drawn of the policy alone. A decision is
-credited with what is served from its slot on, later slots counting less, above the mean of the other runs of the case.
+credited with what is served from its slot on, later slots counting less, above the mean of all runs of the case.
 """
 
 from __future__ import annotations

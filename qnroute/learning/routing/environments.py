@@ -6,6 +6,7 @@ Request after request chooses one of its candidate routes or waits; an action th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
@@ -59,57 +60,24 @@ def spaces(candidates: int, features: int, most: float) -> tuple[gymnasium.space
     return box, gymnasium.spaces.Discrete(candidates + 1)
 
 
-class AllocationEnv(gymnasium.Env):
-    """One episode at a time.
-
-    Parameters
-    ----------
-    problems
-        A problem, several, a function that makes one of a seed, or a `Pool`; 24 requests on 16 nodes if not given.
-    candidates
-        Routes offered of a request, at most; the rest of the pool's are never seen.
-    shaped
-        Whether rewards are shaped by bid prices, see `batch.Batch`. They are in units of the mean value of the
-        requests' best routes.
-    rest
-        ``size``, ``seed``, ``per_request`` of `Pool.of`.
-
-    Observations are (candidates + 1, features) float32, waiting first, see `episodes.FEATURES`; ``action_mask`` in the
-    info and `action_masks` say what is possible. At the end the info has the ``value`` of the allocation and a proven
-    ``bound`` on that of any choice of the candidate routes.
-    """
+class GameEnv(gymnasium.Env):
+    """One episode of a game at a time: a game has ``batch``, ``start``, ``ends`` and its spaces."""
 
     metadata = {"render_modes": []}  # noqa: RUF012
 
-    def __init__(self, problems: Source | Pool | None = None, *, candidates: int = 8, shaped: bool = True, **rest: Any):
-        self._game = _Game(problems, 1, candidates, shaped, rest)
-        self.observation_space, self.action_space = self._game.observations, self._game.actions
-
-    @property
-    def pool(self) -> Pool:
-        """The instances."""
-        return self._game.pool
-
-    @property
-    def allocation(self) -> Allocation:
-        """What was chosen so far."""
-        return self._game.allocation(0)
+    def __init__(self, game: Any):
+        self._game = game
+        self.observation_space, self.action_space = game.observations, game.actions
 
     def action_masks(self) -> np.ndarray:
         """(candidates + 1,) bool: what is possible, as sb3-contrib asks for it."""
         return self._game.batch.view.mask[0].copy()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
-        """Begin an episode on an instance drawn at random, or on that of ``options["instance"]``."""
+        """Begin an episode drawn at random."""
         super().reset(seed=seed)
-        if options and "instance" in options:
-            number = options["instance"]
-            if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < len(self.pool):
-                raise ProblemError(f"instance: found {number!r:.60}, expected a number below {len(self.pool)}")
-            self._game.start(np.zeros(1, np.int64), self.np_random, np.array([number]))
-        else:
-            self._game.start(np.zeros(1, np.int64), self.np_random)
-        return self._seen(), {"action_mask": self.action_masks()}
+        self._game.start(np.zeros(1, np.int64), self.np_random)
+        return self._begun()
 
     def step(self, action: int):
         """Choose for the request at hand."""
@@ -117,50 +85,33 @@ class AllocationEnv(gymnasium.Env):
         done, info = bool(found.done[0]), {"action_mask": self.action_masks(), "refused": bool(found.refused[0])}
         if done:
             info |= {name: float(values[0]) for name, values in self._game.ends(np.zeros(1, np.int64)).items()}
-        return self._seen(), float(found.reward[0]), done, False, info
+        return self._game.batch.view.seen[0].copy(), float(found.reward[0]), done, False, info
 
-    def _seen(self) -> np.ndarray:
-        return self._game.batch.view.seen[0].copy()
+    def _begun(self):
+        return self._game.batch.view.seen[0].copy(), {"action_mask": self.action_masks()}
 
 
-class AllocationVectorEnv(VectorEnv):
-    """`num_envs` episodes side by side in one compiled step; see `AllocationEnv`.
+class GameVectorEnv(VectorEnv):
+    """`num_envs` episodes of a game side by side in one compiled step; `make` makes a game of so many.
 
-    An episode that ends is followed by another in the same step: ``final_obs`` and ``final_info`` (value, bound) of the
-    info are those of its end.
+    An episode that ends is followed by another in the same step: ``final_obs`` and ``final_info`` of the info are those
+    of its end.
     """
 
     metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
 
-    def __init__(
-        self,
-        num_envs: int = 64,
-        problems: Source | Pool | None = None,
-        *,
-        candidates: int = 8,
-        shaped: bool = True,
-        **rest: Any,
-    ):
+    def __init__(self, num_envs: int, make: Callable[[int], Any]):
         if isinstance(num_envs, bool) or not isinstance(num_envs, int | np.integer) or num_envs < 1:
             raise ProblemError(f"num_envs: found {num_envs!r:.60}, expected a whole number from 1")
         self.num_envs = int(num_envs)
-        self._game = _Game(problems, num_envs, candidates, shaped, rest)
+        self._game = make(self.num_envs)
         self.single_observation_space, self.single_action_space = self._game.observations, self._game.actions
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
-
-    @property
-    def pool(self) -> Pool:
-        """The instances."""
-        return self._game.pool
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space: gymnasium.Space = batch_space(self.single_action_space, self.num_envs)
 
     def action_masks(self) -> np.ndarray:
         """(num_envs, candidates + 1) bool: what is possible."""
         return self._game.batch.view.mask.copy()
-
-    def allocation(self, episode: int) -> Allocation:
-        """What one of the episodes has chosen so far."""
-        return self._game.allocation(episode)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         """Begin all episodes on instances drawn at random."""
@@ -186,3 +137,72 @@ class AllocationVectorEnv(VectorEnv):
             self._game.start(ended, self.np_random)
         info["action_mask"] = self.action_masks()
         return batch.view.seen.copy(), rewards, done, np.zeros(self.num_envs, dtype=bool), info
+
+
+class AllocationEnv(GameEnv):
+    """One episode at a time.
+
+    Parameters
+    ----------
+    problems
+        A problem, several, a function that makes one of a seed, or a `Pool`; 24 requests on 16 nodes if not given.
+    candidates
+        Routes offered of a request, at most; the rest of the pool's are never seen.
+    shaped
+        Whether rewards are shaped by bid prices, see `batch.Batch`. They are in units of the mean value of the
+        requests' best routes.
+    rest
+        ``size``, ``seed``, ``per_request`` of `Pool.of`.
+
+    Observations are (candidates + 1, features) float32, waiting first, see `episodes.FEATURES`; ``action_mask`` in the
+    info and `action_masks` say what is possible. At the end the info has the ``value`` of the allocation and a proven
+    ``bound`` on that of any choice of the candidate routes.
+    """
+
+    def __init__(self, problems: Source | Pool | None = None, *, candidates: int = 8, shaped: bool = True, **rest: Any):
+        super().__init__(_Game(problems, 1, candidates, shaped, rest))
+
+    @property
+    def pool(self) -> Pool:
+        """The instances."""
+        return self._game.pool
+
+    @property
+    def allocation(self) -> Allocation:
+        """What was chosen so far."""
+        return self._game.allocation(0)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        """Begin an episode on an instance drawn at random, or on that of ``options["instance"]``."""
+        begun = super().reset(seed=seed)
+        if options and "instance" in options:
+            number = options["instance"]
+            if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < len(self.pool):
+                raise ProblemError(f"instance: found {number!r:.60}, expected a number below {len(self.pool)}")
+            self._game.start(np.zeros(1, np.int64), self.np_random, np.array([number]))
+            return self._begun()
+        return begun
+
+
+class AllocationVectorEnv(GameVectorEnv):
+    """`num_envs` episodes side by side in one compiled step; see `AllocationEnv`."""
+
+    def __init__(
+        self,
+        num_envs: int = 64,
+        problems: Source | Pool | None = None,
+        *,
+        candidates: int = 8,
+        shaped: bool = True,
+        **rest: Any,
+    ):
+        super().__init__(num_envs, lambda episodes: _Game(problems, episodes, candidates, shaped, rest))
+
+    @property
+    def pool(self) -> Pool:
+        """The instances."""
+        return self._game.pool
+
+    def allocation(self, episode: int) -> Allocation:
+        """What one of the episodes has chosen so far."""
+        return self._game.allocation(episode)

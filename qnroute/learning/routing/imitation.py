@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from qnroute.errors import ProblemError
 from qnroute.learning.routing.checkpoints import Snapshot
-from qnroute.learning.routing.policy import RoutePolicy, Weights
+from qnroute.learning.routing.policy import RoutePolicy, Weights, finite
 from qnroute.learning.training import alone, flushed, require_torch
 
 if TYPE_CHECKING:
@@ -103,6 +104,10 @@ def imitated(
         states.append(visit(RoutePolicy(weights), course.expert if number else 1.0, rng))
         number, states = number + 1, [States(*(np.concatenate(columns) for columns in zip(*states)))]
         weights, lost, agreed = _fitted(weights, states[0], course, loss, rng, device)
+        if not finite(weights):
+            if most == -np.inf:
+                raise ProblemError("imitation.learning_rate: weights are no numbers any more, expected a smaller one")
+            break
         served = measure(RoutePolicy(weights))
         if served > most:
             best, most = weights, served

@@ -33,7 +33,7 @@ REFUSE = 0  # the action; the candidate at place i is action i + 1
 _HOPS = 10.0  # a unit
 _ROOM = 4.0  # units of a row
 _COME = 100.0  # requests
-_EVERY, _ROUNDS = 4, 30  # requests from one search for prices to the next, and its steps
+_EVERY, _ROUNDS = 4, 30  # requests between two searches for prices, and steps of one
 MOST = 8.0  # of any feature
 
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import gymnasium
 import numpy as np
-from gymnasium.vector.utils import batch_space
 
 from qnroute.allocation import Allocation
 from qnroute.errors import ProblemError
-from qnroute.learning.routing.environments import AllocationEnv, AllocationVectorEnv, spaces
+from qnroute.learning.routing.environments import AllocationEnv, AllocationVectorEnv, GameEnv, GameVectorEnv, spaces
 from qnroute.learning.routing.online import FEATURES, MOST, OnlineBatch
 from qnroute.learning.routing.streams import Source, StreamPool, mixed_stream
 
@@ -72,8 +70,7 @@ class OnlineEnv(AllocationEnv):
     def __init__(
         self, streams: Source | StreamPool | None = None, *, candidates: int = 8, shaped: bool = True, **rest: Any
     ):
-        self._game = _OnlineGame(streams, 1, candidates, shaped, rest)
-        self.observation_space, self.action_space = self._game.observations, self._game.actions
+        GameEnv.__init__(self, _OnlineGame(streams, 1, candidates, shaped, rest))
 
 
 class OnlineVectorEnv(AllocationVectorEnv):
@@ -88,8 +85,6 @@ class OnlineVectorEnv(AllocationVectorEnv):
         shaped: bool = True,
         **rest: Any,
     ):
-        self.num_envs = num_envs
-        self._game = _OnlineGame(streams, num_envs, candidates, shaped, rest)
-        self.single_observation_space, self.single_action_space = self._game.observations, self._game.actions
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space: gymnasium.Space = batch_space(self.single_action_space, num_envs)
+        GameVectorEnv.__init__(
+            self, num_envs, lambda episodes: _OnlineGame(streams, episodes, candidates, shaped, rest)
+        )

@@ -42,6 +42,11 @@ def first_weights(rng: np.random.Generator, features: int = len(FEATURES), hidde
     return made
 
 
+def finite(weights: Mapping[str, np.ndarray]) -> bool:
+    """Whether all weights are numbers."""
+    return all(bool(np.isfinite(value).all()) for value in weights.values())
+
+
 @dataclass(frozen=True, eq=False)
 class RoutePolicy:
     """Scores of what can be chosen.

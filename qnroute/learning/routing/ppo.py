@@ -19,7 +19,7 @@ from qnroute.errors import ProblemError
 from qnroute.learning.routing.advantages import among_group, by_critic
 from qnroute.learning.routing.checkpoints import Snapshot
 from qnroute.learning.routing.clipped import clipped_slopes
-from qnroute.learning.routing.policy import RoutePolicy, Weights, first_weights
+from qnroute.learning.routing.policy import RoutePolicy, Weights, finite, first_weights
 from qnroute.learning.training import alone, flushed, require_torch
 
 if TYPE_CHECKING:
@@ -174,6 +174,8 @@ def refined(
             steps = experience(run.policy.playing(), run.rng)
             with flushed():
                 last, error = run.updated(steps)
+            if not finite(run.policy.answering().weights):
+                break  # the best so far are numbers
             served = None
             if run.number % course.every == 0 or run.number == course.updates:
                 now = run.policy.answering()

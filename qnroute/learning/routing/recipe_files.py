@@ -16,6 +16,9 @@ from qnroute.fields import brief, brief_name
 from qnroute.formats.reading import decode, read_bytes, source_of
 
 _FROM_0 = "seed", "warmup"  # whole numbers that may be 0
+_SHARES = "discount", "decay", "expert"  # at most 1
+_ABOVE_0 = "heat", "clip"
+_END = 1e9
 
 Tables = dict[str, dict[str, Any]]
 _R = TypeVar("_R")
@@ -70,6 +73,12 @@ def _faults(part: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> It
             continue
         whole, least = isinstance(known[name], int), int(isinstance(known[name], int) and name not in _FROM_0)
         fit = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-        if not fit or not least <= value < 1e9:
+        most = 1.0 if name in _SHARES else _END
+        if not fit or not least <= value <= most or (name in _ABOVE_0 and value == 0):
             what = "whole number" if whole else "number"
-            yield f"{part}.{name}: found {brief(value)}, expected a {what} from {least}"
+            from_ = "above 0" if name in _ABOVE_0 else f"from {least}"
+            yield f"{part}.{name}: found {brief(value)}, expected a {what} {from_} to {most:.10g}"
+            return
+    here = {**known, **given}
+    if here.get("episodes") == 1 and not here.get("critic"):
+        yield f"{part}.episodes: found 1, expected 2 or more, or a critic: no other tells how good one is"

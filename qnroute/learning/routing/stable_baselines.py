@@ -14,16 +14,16 @@ try:
 except ImportError:
     raise SolverError("Stable-Baselines3 is not installed: pip install sb3-contrib") from None
 
-from qnroute.learning.routing.environments import AllocationVectorEnv
+from qnroute.learning.routing.environments import GameVectorEnv
 
 
 class StableBaselinesEnv(VecEnv):
-    """An `AllocationVectorEnv` whose steps Stable-Baselines3 can take.
+    """A vector environment of the package whose steps Stable-Baselines3 can take.
 
     >>> MaskablePPO("MlpPolicy", StableBaselinesEnv(AllocationVectorEnv(64))).learn(100_000)
     """
 
-    def __init__(self, environment: AllocationVectorEnv, seed: int | None = 0):
+    def __init__(self, environment: GameVectorEnv, seed: int | None = 0):
         self.environment, self._seed, self._actions = environment, seed, np.zeros(environment.num_envs, np.int64)
         super().__init__(environment.num_envs, environment.single_observation_space, environment.single_action_space)
 
