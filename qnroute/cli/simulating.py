@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from qnroute.simulation.trials import Trials
 
 _DEFAULT = (
-    "reactive", "shortest-path", "highest-fidelity", "greedy", "static", "exact", "spep", "lookahead", "hybrid",
+    "reactive", "shortest-path", "highest-fidelity", "greedy", "static", "exact", "spep", "lookahead", "hybrid", "ppo",
+    "refine",
 )  # fmt: skip
+_FORECASTING = "spep", "lookahead", "ppo", "refine"
 
 
 def register(app: typer.Typer) -> None:
@@ -126,8 +128,8 @@ def _usual(scenario: Scenario) -> tuple[str, ...]:
     """The policies played where none was named; without a history, those that need none."""
     if scenario.history:
         return _DEFAULT
-    console.remark("no history to forecast from: without spep and lookahead")
-    return tuple(name for name in _DEFAULT if name not in ("spep", "lookahead"))
+    console.remark(f"no history to forecast from: without {', '.join(_FORECASTING[:-1])} and {_FORECASTING[-1]}")
+    return tuple(name for name in _DEFAULT if name not in _FORECASTING)
 
 
 def _scenario(path, network, workload, dynamics, physics: dict[str, Any], rest: dict[str, Any]) -> Scenario:
