@@ -79,7 +79,12 @@ def _point(ax: Axes, place: int, name: str, cpu_ms: float, value: float, low: fl
 
 
 def _finished(ax: Axes) -> Axes:
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
     ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_ylim(bottom=0.0)
     ax.set_xlabel("CPU ms", fontsize=7)
     return quiet(ax)
