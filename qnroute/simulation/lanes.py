@@ -63,6 +63,7 @@ class Lanes:
         self.last = Step(np.zeros(episodes), np.zeros(episodes, dtype=np.bool_), np.zeros(episodes, dtype=np.bool_))
         shape = self._table.desk.seen.shape[1:]
         self.view = View(np.zeros((episodes, *shape), np.float32), np.zeros((episodes, shape[0]), dtype=np.bool_))
+        self.view.mask[:, WAIT] = True
 
     def start(self, episodes: np.ndarray, rng: np.random.Generator) -> View:
         """Begin these episodes, each on a run that nobody plays, drawn at random, with luck drawn anew."""
