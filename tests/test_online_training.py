@@ -30,8 +30,8 @@ from qnroute.simulation.school_recipes import SchoolRecipe, load_school_recipe
 
 TINY = OnlineRecipe(
     Streams(learned=6, held=4, samples=8, seed=50),
-    imitation.Course(rounds=2, epochs=12, expert=0.0),
-    ppo.Course(updates=2, instances=4, episodes=4, every=1),
+    imitation=imitation.Course(rounds=2, epochs=12, expert=0.0),
+    ppo=ppo.Course(updates=2, instances=4, episodes=4, every=1),
 )
 
 

@@ -15,8 +15,8 @@ from qnroute.simulation.schooling import School, taught_chances
 
 SMALL = SchoolRecipe(
     Runs(learned=3, held=1, slots=60),
-    imitation.Course(rounds=2, epochs=1),
-    ppo.Course(updates=3, instances=2, episodes=2, epochs=1, batch=64, every=1),
+    imitation=imitation.Course(rounds=2, epochs=1),
+    ppo=ppo.Course(updates=3, instances=2, episodes=2, epochs=1, batch=64, every=1),
 )
 
 

@@ -6,13 +6,14 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from qnroute.learning.predictors import predictor
 from qnroute.learning.routing import imitation, ppo
-from qnroute.learning.routing.recipe_files import load_as, tables_of
+from qnroute.learning.routing.recipe_files import load_as
+from qnroute.learning.routing.recipes import Courses
 from qnroute.simulation.scenario import Scenario
 from qnroute.simulation.schooling import Lesson, School
 from qnroute.simulation.workloads import BusinessHours
@@ -35,13 +36,11 @@ class Runs(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SchoolRecipe:
-    """What is trained on, how it imitates, how it is refined."""
+class SchoolRecipe(Courses):
+    """Runs that are trained on, and the courses."""
 
     unit: ClassVar[str] = "of what is asked"
     runs: Runs = field(default_factory=Runs)
-    imitation: imitation.Course = field(default_factory=imitation.Course)
-    ppo: ppo.Course = field(default_factory=ppo.Course)
 
     def __post_init__(self) -> None:
         ppo.require_no_critic(self.ppo)
@@ -57,13 +56,11 @@ class SchoolRecipe:
             workers=os.cpu_count() or 1,
         )  # fmt: skip
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, as in the file."""
-        return tables_of(self)
-
 
 SMOKE = SchoolRecipe(
-    Runs(4, 2, 200), imitation.Course(rounds=2, epochs=4), ppo.Course(updates=4, instances=2, episodes=4, every=2)
+    Runs(4, 2, 200),
+    imitation=imitation.Course(rounds=2, epochs=4),
+    ppo=ppo.Course(updates=4, instances=2, episodes=4, every=2),
 )
 """For a look at whether everything works."""
 

@@ -6,14 +6,15 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import NamedTuple
 
 from qnroute.learning.routing import imitation, ppo
 from qnroute.learning.routing.online import FEATURES
 from qnroute.learning.routing.online_training import Held, OneByOne
 from qnroute.learning.routing.policy import RoutePolicy
 from qnroute.learning.routing.policy_files import load_policy
-from qnroute.learning.routing.recipe_files import load_as, tables_of
+from qnroute.learning.routing.recipe_files import load_as
+from qnroute.learning.routing.recipes import Courses
 from qnroute.learning.routing.streams import StreamPool, mixed_stream
 
 _HERE = Path(__file__).with_name("weights")
@@ -34,13 +35,10 @@ class Streams(NamedTuple):
 
 
 @dataclass(frozen=True)
-class OnlineRecipe:
-    """What is trained on, how it imitates, how it is refined."""
+class OnlineRecipe(Courses):
+    """Streams that are trained on, and the courses."""
 
-    unit: ClassVar[str] = "of the bound"
     streams: Streams = field(default_factory=Streams)
-    imitation: imitation.Course = field(default_factory=imitation.Course)
-    ppo: ppo.Course = field(default_factory=ppo.Course)
 
     def __post_init__(self) -> None:
         ppo.require_no_critic(self.ppo)
@@ -57,15 +55,11 @@ class OnlineRecipe:
             instances=self.ppo.instances, episodes=self.ppo.episodes,
         )  # fmt: skip
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, as in the file."""
-        return tables_of(self)
-
 
 SMOKE = OnlineRecipe(
     Streams(learned=6, held=4, samples=8),
-    imitation.Course(rounds=2, epochs=4),
-    ppo.Course(updates=4, instances=4, episodes=4, every=2),
+    imitation=imitation.Course(rounds=2, epochs=4),
+    ppo=ppo.Course(updates=4, instances=4, episodes=4, every=2),
 )
 """For a look at whether everything works."""
 

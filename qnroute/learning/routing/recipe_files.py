@@ -26,7 +26,8 @@ _R = TypeVar("_R")
 
 def tables_of(recipe: Any) -> Tables:
     """Plain values of a recipe, as in its file."""
-    return {part.name: getattr(recipe, part.name)._asdict() for part in dataclasses.fields(recipe)}
+    parts = sorted(dataclasses.fields(recipe), key=lambda part: part.kw_only)  # what is taught, then the courses
+    return {part.name: getattr(recipe, part.name)._asdict() for part in parts}
 
 
 def load_as(usual: _R, path: str | os.PathLike[str]) -> _R:

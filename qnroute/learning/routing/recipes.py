@@ -72,13 +72,23 @@ class Problems(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What is trained on, how it imitates, how it is refined."""
+class Courses:
+    """What all recipes have: how a policy imitates, how it is refined, and of what it serves its share."""
 
     unit: ClassVar[str] = "of the bound"
+    imitation: imitation.Course = field(default_factory=imitation.Course, kw_only=True)
+    ppo: ppo.Course = field(default_factory=ppo.Course, kw_only=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as in the file."""
+        return tables_of(self)
+
+
+@dataclass(frozen=True)
+class Recipe(Courses):
+    """A recipe for one slot: the problems that are trained on, too."""
+
     problems: Problems = field(default_factory=Problems)
-    imitation: imitation.Course = field(default_factory=imitation.Course)
-    ppo: ppo.Course = field(default_factory=ppo.Course)
 
     def teaching(self, tell: Callable[[str], None]) -> OneSlot:
         """The problems, drawn."""
@@ -88,13 +98,11 @@ class Recipe:
         held = Pool.of(mixed, size=sizes.held, seed=sizes.seed + sizes.learned)
         return OneSlot(learned, held, self.imitation.seed, self.ppo.instances, self.ppo.episodes)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, as in the file."""
-        return tables_of(self)
-
 
 SMOKE = Recipe(
-    Problems(24, 8), imitation.Course(rounds=2, epochs=4), ppo.Course(updates=6, instances=8, episodes=8, every=3)
+    Problems(24, 8),
+    imitation=imitation.Course(rounds=2, epochs=4),
+    ppo=ppo.Course(updates=6, instances=8, episodes=8, every=3),
 )
 """For a look at whether everything works."""
 
