@@ -12,6 +12,7 @@ from trial_cases import alike, case_of, played, scenario_of, text
 from qnroute.errors import ProblemError
 from qnroute.learning.predictors import predictor
 from qnroute.learning.routing.policy import RoutePolicy, first_weights
+from qnroute.learning.routing.scoring import score, weights_of
 from qnroute.simulation import Scenario
 from qnroute.simulation.choices import act, to_next
 from qnroute.simulation.chooser import IMITATED, Chooser, Refined, Table, load_network_policy, sight_of
@@ -21,7 +22,6 @@ from qnroute.simulation.policies import policy
 from qnroute.simulation.policy import play
 from qnroute.simulation.rollouts import Mind, drawn, log_chance, rolled, store_of, teacher
 from qnroute.simulation.school_recipes import load_school_recipe
-from qnroute.simulation.scoring import score, weights_of
 from qnroute.simulation.simulator import Simulator
 
 

@@ -10,15 +10,17 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from qnroute.benchmark.statistics import difference, mean_interval
 from qnroute.errors import ProblemError
 from qnroute.fields import chosen
-from qnroute.learning.routing.demand import Arrivals
+from qnroute.learning.routing.online_ahead import play_ahead
 from qnroute.learning.routing.online_recipes import load_online_policy
-from qnroute.learning.routing.online_rules import BID_PRICES, FIRST_COME, ROW_PROGRAMS, Scoring, play, play_resolved
+from qnroute.learning.routing.online_rules import BID_PRICES, FIRST_COME, ROW_PROGRAMS, play, play_resolved
+from qnroute.learning.routing.policy import RoutePolicy
 from qnroute.learning.routing.problems import SEEN
 from qnroute.learning.routing.streams import StreamPool, drawn_stream
 from qnroute.methods import solve
@@ -28,7 +30,8 @@ GROUP = "online"
 SEED = 6_000_000
 REFERENCE = "bid prices, found anew"
 CANDIDATES = 20
-METHODS = ("first come", "bid prices", REFERENCE, "row programs", "ppo")
+AHEAD = "ppo, looking ahead"
+METHODS = ("first come", "bid prices", REFERENCE, "row programs", "ppo", AHEAD)
 _FAMILIES = (
     *((topology, nodes) for topology in SEEN for nodes in (16, 32)),
     ("watts-strogatz", 16), ("waxman", 24), ("erdos-renyi", 64), ("barabasi-albert", 64), ("watts-strogatz", 64),
@@ -111,7 +114,7 @@ def measure(
     return [Online(**row) for row in rows]
 
 
-def _sequence(name: str, run: int, policy: Scoring, stop: threading.Event) -> tuple[np.ndarray, np.ndarray] | None:
+def _sequence(name: str, run: int, policy: RoutePolicy, stop: threading.Event) -> tuple[np.ndarray, np.ndarray] | None:
     """What each method makes of a stream and a sequence of it: share of hindsight, and CPU seconds a request."""
     topology, nodes = FAMILIES[name]
     rng = np.random.default_rng([SEED + run, 9])
@@ -121,19 +124,16 @@ def _sequence(name: str, run: int, policy: Scoring, stop: threading.Event) -> tu
     best = solve(pool.streams[0].problem(come.group[0], come.weight[0]), "exact", time_limit=60.0, interrupted=stop)
     if best.status != "optimal" or best.objective <= 0.0:
         return None
+    given = {"candidates": CANDIDATES}
     rules = {"first come": FIRST_COME, "bid prices": BID_PRICES, "row programs": ROW_PROGRAMS, "ppo": policy}
+    plays = {method: partial(play, rule, **given) for method, rule in rules.items()}
+    plays |= {REFERENCE: partial(play_resolved, **given), AHEAD: partial(play_ahead, policy, **given)}
     worth, seconds = [], []
     for method in METHODS:
         start = time.process_time()
-        worth.append(_played(pool, rules.get(method), here, come))
+        worth.append(float(plays[method](pool.known, here, come)[0]))
         seconds.append(time.process_time() - start)
     return np.array(worth) / best.objective, np.array(seconds) / len(come.group[0])
-
-
-def _played(pool: StreamPool, rule: Scoring | None, here: np.ndarray, come: Arrivals) -> float:
-    if rule is None:
-        return float(play_resolved(pool.known, here, come, candidates=CANDIDATES)[0])
-    return float(play(rule, pool.known, here, come, candidates=CANDIDATES)[0])
 
 
 def _rows(name: str, shares: np.ndarray, seconds: np.ndarray) -> list[dict]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from qnroute.learning.routing.policy import RoutePolicy
 from qnroute.learning.routing.policy_files import load_policy
+from qnroute.learning.routing.scoring import weights_of
 from qnroute.simulation.desk import FEATURES, Desk, Sight, desk_of
 from qnroute.simulation.events import with_room
 from qnroute.simulation.frontier import labels_of
@@ -21,7 +22,6 @@ from qnroute.simulation.policy import Policy
 from qnroute.simulation.prospects import Belief
 from qnroute.simulation.rollouts import Mind, Store, decide, rolled, store_of
 from qnroute.simulation.scenario import Case
-from qnroute.simulation.scoring import weights_of
 from qnroute.simulation.search import Workspace, workspace_of
 from qnroute.simulation.simulator import Simulator
 

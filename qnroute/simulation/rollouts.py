@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from qnroute.learning.routing.scoring import score
 from qnroute.simulation.choices import act, at_hand, look
 from qnroute.simulation.desk import WAIT
 from qnroute.simulation.luck import key, uniform
-from qnroute.simulation.scoring import score
 from qnroute.simulation.slot import begin, finish
 
 CHOOSE = 2  # a kind of luck, beside those of the engine

@@ -16,12 +16,12 @@ from qnroute.learning.routing.advantages import above_others, scaled
 from qnroute.learning.routing.imitation import States, surprise
 from qnroute.learning.routing.policy import RoutePolicy, first_weights
 from qnroute.learning.routing.ppo import Experience
+from qnroute.learning.routing.scoring import weights_of
 from qnroute.simulation.chooser import Table, sight_of
 from qnroute.simulation.desk import FEATURES, Sight
 from qnroute.simulation.events import log_of
 from qnroute.simulation.rollouts import Mind, Store, rolled, store_of, taught_gain
 from qnroute.simulation.scenario import Case, Scenario
-from qnroute.simulation.scoring import weights_of
 from qnroute.simulation.simulator import Simulator
 
 _DECISIONS = 3  # a slot, for which there is room in the mean

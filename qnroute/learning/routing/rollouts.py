@@ -1,18 +1,16 @@
-"""Episodes played by a policy, side by side: the best choices, or drawn ones of which the best are kept."""
+"""Episodes of route choice played by a policy, every decision in compiled code."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 
-from qnroute.learning.routing.batch import Batch
-from qnroute.learning.routing.episodes import Plan
+from qnroute.learning.routing.episodes import FEATURES, Plan, act, begin, observe, over, state_of
 from qnroute.learning.routing.policy import RoutePolicy
+from qnroute.learning.routing.scoring import score, weights_of
 from qnroute.models.lots import Lot
-
-Scores = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class Played(NamedTuple):
@@ -22,28 +20,25 @@ class Played(NamedTuple):
     taken: np.ndarray  # (E, items) bool, counted from the first item of the instance
 
 
-def played(
-    policy: RoutePolicy,
-    lot: Lot,
-    plan: Plan,
-    instances: np.ndarray,
-    *,
-    candidates: int,
-    temperature: float = 0.0,
-    rng: np.random.Generator | None = None,
-) -> Played:
-    """An episode on each of these instances.
+def played(policy: RoutePolicy, lot: Lot, plan: Plan, instances: np.ndarray, *, candidates: int) -> Played:
+    """An episode on each of these instances; of `candidates` at most, the one of the highest score is chosen."""
+    state = state_of(lot, len(instances))
+    _play(weights_of(policy), lot, plan, state, np.asarray(instances, dtype=np.int64), candidates, len(FEATURES))
+    return Played(state.worth, state.taken)
 
-    Parameters
-    ----------
-    temperature
-        0: the highest score is chosen; else scores over it are log-odds that actions are drawn by, with `rng`.
-    """
-    batch = Batch(lot, plan, len(instances), candidates=candidates, shaped=False)
-    view = batch.start(np.arange(len(instances)), np.asarray(instances, dtype=np.int64))
-    while view.mask[:, 1:].any():
-        scores = policy.scores(view.seen, view.mask)
-        if temperature > 0.0:
-            scores = scores / temperature + rng.gumbel(size=scores.shape)
-        batch.step(scores.argmax(axis=1))
-    return Played(batch.state.worth.copy(), batch.state.taken.copy())
+
+@njit(cache=True, error_model="numpy")
+def _play(weights, lot, plan, state, instances, candidates, features):
+    seen = np.zeros((candidates + 1, features), dtype=np.float32)
+    mask, found = np.zeros(candidates + 1, dtype=np.bool_), np.zeros(candidates + 1, dtype=np.float32)
+    inner = np.zeros((candidates + 1, len(weights[1])), dtype=np.float32)
+    for e in range(len(instances)):
+        begin(lot, plan, state, e, instances[e])
+        while not over(lot, state, e):
+            observe(lot, plan, state, e, seen, mask)
+            score(weights, seen, mask, inner, found)
+            best = 0
+            for action in range(1, candidates + 1):
+                if mask[action] and found[action] > found[best]:
+                    best = action
+            act(lot, plan, state, e, best)
