@@ -73,10 +73,9 @@ def check(problem: Problem, allocation: Allocation) -> None:
     if problem.task == "link-selection":
         _check_selection(problem, allocation)
         return
-    for number, route in enumerate(allocation.routes):
-        _check_route(problem, route, f"routes[{number}]")
+    links = [_check_route(problem, route, f"routes[{number}]") for number, route in enumerate(allocation.routes)]
     _check_routes_per_request(problem, allocation.routes)
-    _check_channels(problem, allocation.routes)
+    _check_channels(problem, links)
     _check_memory(problem, allocation.routes)
     _check_degree(problem, allocation.routes)
 
@@ -113,7 +112,6 @@ def route_figures(problem: Problem, route: Route, place: str = "route") -> Route
     factors = [float(network.p[e]) for e in links]
     factors += [float(network.swap[network.index[v]]) for v in route.nodes[1:-1]]
     probability = math.prod(factors)
-    fidelity = path_fidelity(float(network.fidelity[e]) for e in links)
     kind = problem.objective.kind
     if kind == "expected-pairs":
         worth = probability
@@ -122,13 +120,18 @@ def route_figures(problem: Problem, route: Route, place: str = "route") -> Route
         worth = problem.objective.serve_reward + log
     else:
         worth = math.fsum(float(network.coefficient[e]) for e in links)
-    return RouteFigures(probability, fidelity, request.weight * worth)
+    return RouteFigures(probability, _fidelity(problem, links), request.weight * worth)
+
+
+def _fidelity(problem: Problem, links: Sequence[int]) -> float:
+    return path_fidelity(float(problem.network.fidelity[e]) for e in links)
 
 
 # --- one rule each ---
 
 
-def _check_route(problem: Problem, route: Route, place: str) -> None:
+def _check_route(problem: Problem, route: Route, place: str) -> list[int]:
+    """Its links."""
     request, nodes = _request(problem, route, place), route.nodes
     place = f"{place} of request {brief_name(request.id)}"
     _check_nodes(problem, route, place)
@@ -136,18 +139,19 @@ def _check_route(problem: Problem, route: Route, place: str) -> None:
         asked = f"{brief(request.source)} to {brief(request.target)}"
         found = f"{brief(nodes[0])} to {brief(nodes[-1])}" if nodes else "no nodes"
         raise InfeasibleAllocation("ends", place, f"runs from {found}, asked for {asked}")
-    twice = [node for node, times in Counter(nodes).items() if times > 1]
-    if twice:
-        raise InfeasibleAllocation("simple path", place, f"visits {brief(twice[0])} more than once")
-    _links(problem, route, place)
+    if len(set(nodes)) < len(nodes):
+        twice = next(node for node, times in Counter(nodes).items() if times > 1)
+        raise InfeasibleAllocation("simple path", place, f"visits {brief(twice)} more than once")
+    links = _links(problem, route, place)
     most = problem.rules.max_hops
     if most is not None and len(nodes) - 1 > most:
         raise InfeasibleAllocation("max_hops", place, f"{len(nodes) - 1} links, at most {most} allowed")
-    fidelity = route_figures(problem, route).fidelity
+    fidelity = _fidelity(problem, links)
     if fidelity < request.min_fidelity - TOLERANCE:
         raise InfeasibleAllocation(
             "min_fidelity", place, f"fidelity {fidelity:.9g}, at least {request.min_fidelity:.9g} required"
         )
+    return links
 
 
 def _check_routes_per_request(problem: Problem, routes: Sequence[Route]) -> None:
@@ -157,8 +161,8 @@ def _check_routes_per_request(problem: Problem, routes: Sequence[Route]) -> None
             raise InfeasibleAllocation("routes", f"request {brief_name(name)}", f"{used} routes, at most {allowed}")
 
 
-def _check_channels(problem: Problem, routes: Sequence[Route]) -> None:
-    load = Counter(link for route in routes for link in _links(problem, route, "routes"))
+def _check_channels(problem: Problem, links: Sequence[Sequence[int]]) -> None:
+    load = Counter(itertools.chain.from_iterable(links))
     for link, used in load.items():
         if used > problem.network.channels[link]:
             raise InfeasibleAllocation(

@@ -6,7 +6,7 @@ import numpy as np
 
 from qnroute.learning.routing.episodes import plan_of
 from qnroute.learning.routing.policy import RoutePolicy
-from qnroute.learning.routing.policy_files import BUILT_IN, load_policy
+from qnroute.learning.routing.policy_files import built_in, load_policy
 from qnroute.learning.routing.rollouts import played
 from qnroute.models.lots import Lot
 from qnroute.problem import Problem
@@ -24,7 +24,7 @@ def ppo(
     weights: str = "",
 ) -> Answer:  # fmt: skip
     """Request after request the route of the highest score; of more samples the best."""
-    policy = load_policy(weights or BUILT_IN)
+    policy = load_policy(weights) if weights else built_in()
     instance, prices, bound = proposed(problem, settings, candidates=candidates, proposals=proposals)
     taken = sampled(policy, instance.lot, prices, samples, settings)
     return Answer(instance.allocation(taken), bound=bound, stopped=settings.stopped)
@@ -38,7 +38,7 @@ def hybrid(
 
     What is predicted of links (p, fidelities, scores) is taken as the problem carries it.
     """
-    policy = load_policy(weights or BUILT_IN)
+    policy = load_policy(weights) if weights else built_in()
     instance, prices, bound = proposed(problem, settings, candidates=candidates, proposals=proposals)
     taken = sampled(policy, instance.lot, prices, 1, settings)
     taken = refined(policy, instance.lot, prices, taken, settings, rounds, steps)

@@ -12,7 +12,7 @@ from qnroute.allocation import value
 from qnroute.errors import ProblemError
 from qnroute.learning.routing.episodes import plan_of
 from qnroute.learning.routing.policy import RoutePolicy
-from qnroute.learning.routing.policy_files import BUILT_IN, load_policy
+from qnroute.learning.routing.policy_files import built_in, load_policy
 from qnroute.learning.routing.rollouts import played
 from qnroute.methods import solve_with
 from qnroute.models.lots import Lot
@@ -41,7 +41,7 @@ def refine(
     """The answer of the method `start`, improved in so many rounds; options as those of `hybrid`."""
     if start in ("refine", "hybrid"):
         raise ProblemError(f"option start: found {start!r}, expected a method that does not refine")
-    policy = load_policy(weights or BUILT_IN)
+    policy = load_policy(weights) if weights else built_in()
     limit = settings.time_limit if settings.time_limit is None else settings.time_limit / 2
     common = {"time_limit": limit, "gap": settings.gap, "seed": settings.seed, "progress": settings.progress}
     first = solve_with(problem, start, {}, interrupted=settings.interrupted, **common)

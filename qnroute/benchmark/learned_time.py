@@ -61,6 +61,7 @@ CASES = {
     **{f"{GROUP}-{name}": Case(f"{text},{_LINKS}", name != "small-world") for name, text in spep.TOPOLOGIES.items()},
     f"{GROUP}-waxman-24": Case(f"waxman:n=24,alpha=0.3,beta=0.6,{_LINKS}", rate=0.75),
     f"{GROUP}-erdos-renyi-64": Case(f"erdos-renyi:n=64,probability=0.0625,{_LINKS}", rate=2.0),
+    f"{GROUP}-erdos-renyi-200": Case(f"erdos-renyi:n=200,probability=0.02,{_LINKS}", rate=6.25),
     f"{GROUP}-nsfnet": Case(f"{_REAL} nsfnet"),
     f"{GROUP}-geant": Case(f"{_REAL} geant", rate=0.7),
 }

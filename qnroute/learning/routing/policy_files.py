@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,12 @@ def load_policy(path: str | os.PathLike[str] = BUILT_IN, features: tuple[str, ..
         return _read(read_bytes(path), features)
     except ProblemError as error:
         raise error.at(source_of(path)) if error.source is None else error from None
+
+
+@cache
+def built_in() -> RoutePolicy:
+    """The policy for one slot that comes with the package, read once."""
+    return load_policy()
 
 
 def _read(content: bytes, features: tuple[str, ...]) -> RoutePolicy:
