@@ -15,7 +15,7 @@ from qnroute.errors import ProblemError
 from qnroute.learning.routing.demand import Arrivals, Stream
 from qnroute.learning.routing.online import FEATURES, OnlineBatch
 from qnroute.learning.routing.online_ahead import play_ahead
-from qnroute.learning.routing.online_expert import gains
+from qnroute.learning.routing.online_expert import Look, gains
 from qnroute.learning.routing.online_rules import BID_PRICES, FIRST_COME, ROW_PROGRAMS, play, play_resolved
 from qnroute.learning.routing.policy import RoutePolicy, first_weights
 from qnroute.learning.routing.streams import StreamPool, drawn_stream, mixed_stream
@@ -195,7 +195,7 @@ def test_looking_ahead_is_better_than_what_it_goes_on_by_however_bad_the_policy(
     instances = np.repeat(np.arange(6), 10)
     come = pool.arrivals(instances, np.random.default_rng(6))
     bad = RoutePolicy(first_weights(np.random.default_rng(1), len(FEATURES)), {}, FEATURES)
-    ahead = play_ahead(bad, pool.known, instances, come, samples=100, tried=8, trust=0.0)
+    ahead = play_ahead(bad, pool.known, instances, come, look=Look(samples=100, tried=8))
     by_programs, alone = (play(rule, pool.known, instances, come) for rule in (ROW_PROGRAMS, bad))
     assert ahead.mean() > by_programs.mean() > alone.mean()
     assert (ahead <= pool.bounds(instances, come) * (1 + 1e-9)).all()
@@ -205,9 +205,9 @@ def test_a_policy_trusted_above_all_is_followed(pool):
     instances = np.arange(6)
     come = pool.arrivals(instances, np.random.default_rng(7))
     policy = RoutePolicy(first_weights(np.random.default_rng(2), len(FEATURES)), {}, FEATURES)
-    followed = play_ahead(policy, pool.known, instances, come, samples=2, tried=1, trust=1e9)
+    followed = play_ahead(policy, pool.known, instances, come, look=Look(samples=2, tried=1, trust=1e9))
     np.testing.assert_array_equal(followed, play(policy, pool.known, instances, come))
-    again = [play_ahead(policy, pool.known, instances, come, samples=2, seed=3) for _ in range(2)]
+    again = [play_ahead(policy, pool.known, instances, come, look=Look(samples=2), seed=3) for _ in range(2)]
     np.testing.assert_array_equal(*again)
 
 

@@ -110,7 +110,7 @@ def _start(known, come, state, view, episodes):
         state.found[e] = known.demand.count[b]
         state.place[e], state.worth[e], state.taken[e, :] = 0, 0.0, REFUSE
         _to_next(known, come, state, view, e)
-        state.promise[e] = _promise(known, state, e)
+        state.promise[e] = row_worths(known, state.left[e], b, known.demand.count[b] - state.place[e])
         _observe(known, come, state, e, view.seen[e], view.mask[e])
 
 
@@ -134,7 +134,7 @@ def _step(known, come, state, view, last, actions, shaped):
                 state.left[e, lot.row[i] - lot.rows[b]] -= lot.amount[i]
         state.place[e] += 1
         _to_next(known, come, state, view, e)
-        state.promise[e] = _promise(known, state, e)
+        state.promise[e] = row_worths(known, state.left[e], b, known.demand.count[b] - state.place[e])
         if shaped:
             worth += state.promise[e] - before
         last.reward[e] = worth / known.outlook.unit[b]
@@ -168,13 +168,12 @@ def _look_again(known, state, e):
 
 
 @njit(cache=True, error_model="numpy")
-def _promise(known, state, e):
-    """What the rows are worth together, by themselves."""
-    b = state.instance[e]
-    t, start, total = known.demand.count[b] - state.place[e], known.lot.rows[b], 0.0
+def row_worths(known, left, b, t):
+    """What the rows left to instance b are worth together with t requests to come, each by itself."""
+    start, total = known.lot.rows[b], 0.0
     for r in range(start, known.lot.rows[b + 1]):
         at = known.outlook.at[r] + t * (int(known.lot.capacity[r]) + 1)
-        total += known.outlook.worth[at + int(state.left[e, r - start])]
+        total += known.outlook.worth[at + int(left[r - start])]
     return total
 
 

@@ -11,8 +11,11 @@ import numpy as np
 
 from qnroute.learning.routing.demand import Arrivals
 from qnroute.learning.routing.online import REFUSE, Known, OnlineBatch
-from qnroute.learning.routing.online_expert import sampled_gains
+from qnroute.learning.routing.online_expert import Look, sampled_gains
 from qnroute.learning.routing.policy import RoutePolicy
+
+AHEAD = Look(samples=512, tried=3, horizon=50, trust=16.0, sure=2.5)
+"""Chosen on streams of neither training nor benchmarks (docs/policies.md)."""
 
 HEAT = 0.03
 """That of the recipe of the policy that ships."""
@@ -25,9 +28,7 @@ def play_ahead(
     come: Arrivals,
     *,
     candidates: int = 8,
-    samples: int = 128,
-    tried: int = 3,
-    trust: float = 64.0,
+    look: Look = AHEAD,
     heat: float = HEAT,
     seed: int = 0,
 ) -> np.ndarray:
@@ -35,14 +36,13 @@ def play_ahead(
 
     Parameters
     ----------
-    samples
-        Futures played for each choice, the same for all; the row programs go on in them.
-    tried
-        Candidates beside refusal, those that the policy finds best.
-    trust
-        How many futures the policy's word is worth.
+    look
+        Futures are played for refusal and for the candidates that the policy finds best; its word is worth `trust`
+        of them.
     heat
         Its scores times this are gains.
+    seed
+        Of the futures, which are the same for all choices.
     """
     rng, every = np.random.default_rng(seed), np.arange(len(instances))
     batch = OnlineBatch(known, len(instances), candidates=candidates)
@@ -50,8 +50,8 @@ def play_ahead(
     while len(here := np.flatnonzero(view.mask[:, 1:].any(axis=1))):
         said = policy.scores(view.seen[here], view.mask[here]).astype(np.float64)
         said = heat * (said - said[:, [REFUSE]])
-        found = sampled_gains(batch, here, rng, said, samples=samples, tried=tried)
-        both = (trust * said + samples * found) / (trust + samples)
+        found, played = sampled_gains(batch, here, rng, said, look)
+        both = look.trust * said + played[:, None] * found  # over trust + played
         actions = np.zeros(len(instances), dtype=np.int64)
         actions[here] = np.where(np.isnan(found), -np.inf, both).argmax(axis=1)
         batch.step(actions)

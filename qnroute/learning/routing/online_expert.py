@@ -7,12 +7,25 @@ samples never worse than they are.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
-from qnroute.learning.routing.online import FEATURES, REFUSE, OnlineBatch, fits, loss
+from qnroute.learning.routing.online import FEATURES, REFUSE, OnlineBatch, fits, loss, row_worths
 
 _NET = FEATURES.index("net")
+_BETWEEN = 16  # futures played between two looks at who leads
+
+
+class Look(NamedTuple):
+    """How futures are looked into."""
+
+    samples: int = 32  # of them at most
+    tried: int = 3  # candidates beside refusal that they are played for
+    horizon: int = 1_000_000  # requests played in each; then rows are worth what their programs say
+    trust: float = 0.0  # futures that a guess of the gains is worth
+    sure: float = np.inf  # standard errors by which the best choice must lead for no more futures
 
 
 def gains(
@@ -27,46 +40,89 @@ def gains(
         say, but no more than the least of those tried.
     """
     net = batch.view.seen[episodes, :, _NET]
-    found = sampled_gains(batch, episodes, rng, net, samples=samples, tried=tried)
+    found, _ = sampled_gains(batch, episodes, rng, net.astype(np.float64), Look(samples, tried))
     least = np.where(np.isnan(found[:, 1:]), np.inf, found[:, 1:]).min(axis=1, keepdims=True)
     rest = batch.view.mask[episodes] & np.isnan(found)
     return np.where(rest, np.minimum(net, least), found)
 
 
 def sampled_gains(
-    batch: OnlineBatch, episodes: np.ndarray, rng: np.random.Generator, rank: np.ndarray, *, samples: int, tried: int
-) -> np.ndarray:
-    """(n, C + 1) as `gains`, of refusal and of the candidates highest in `rank` (n, C + 1); NaN for the others."""
-    known, longest = batch.known, int(batch.known.demand.count.max())
-    futures = rng.random((2, samples, longest))
+    batch: OnlineBatch, episodes: np.ndarray, rng: np.random.Generator, guess: np.ndarray, look: Look
+) -> tuple[np.ndarray, np.ndarray]:
+    """What refusal and the candidates of the highest guesses gain in futures, and how many were played.
+
+    Parameters
+    ----------
+    guess : (n, C + 1) gains over refusal, for what it is worth
+
+    Returns
+    -------
+    (n, C + 1) as `gains`, NaN for candidates that were not tried; (n,) int64
+    """
+    known, longest = batch.known, min(int(batch.known.demand.count.max()), look.horizon)
+    futures = rng.random((2, look.samples, longest))
     reach = np.cumsum(known.demand.rate)
-    found = np.full((len(episodes), batch.view.mask.shape[1]), np.nan)
-    _gains(known, batch.come, batch.state, batch.view.mask, episodes, futures, reach, rank, tried, found)
-    return found
+    found, played = np.full((len(episodes), batch.view.mask.shape[1]), np.nan), np.zeros(len(episodes), dtype=np.int64)
+    _gains(known, batch.come, batch.state, batch.view.mask, episodes, futures, reach, guess, look, found, played)
+    return found, played
 
 
 @njit(cache=True, error_model="numpy")
-def _gains(known, come, state, mask, episodes, futures, reach, rank, tried, found):
+def _gains(known, come, state, mask, episodes, futures, reach, guess, look, found, played):
     lot, demand = known.lot, known.demand
-    shown, longest = mask.shape[1], futures.shape[2]
-    group, weight = np.zeros(longest, dtype=np.int64), np.zeros(longest)
     for n in range(len(episodes)):
         e = episodes[n]
         b, place = state.instance[e], state.place[e]
-        t, start, unit = demand.count[b] - place - 1, lot.rows[b], known.outlook.unit[b]
-        left, first = state.left[e], lot.first[come.group[e, place]]
-        order, gain = _highest(rank[n], mask[e], tried), found[n]
-        gain[REFUSE] = gain[order] = 0.0
-        for s in range(futures.shape[1]):
-            _drawn(lot, demand, b, reach, futures[0, s], futures[1, s], t, group, weight)
-            without = _completed(known, b, left.copy(), group, weight, t, shown - 1)
-            for action in order:
-                after = left.copy()
-                _take(lot, after, start, first + action - 1)
-                gain[action] += _completed(known, b, after, group, weight, t, shown - 1) - without
-        for action in order:
-            worth = come.weight[e, place] * lot.value[first + action - 1]
-            gain[action] = (worth + gain[action] / futures.shape[1]) / unit
+        t, first, unit = demand.count[b] - place - 1, lot.first[come.group[e, place]], known.outlook.unit[b]
+        order, gain = _highest(guess[n], mask[e], look.tried), found[n]
+        brought = np.zeros(len(order))
+        for i in range(len(order)):
+            brought[i] = come.weight[e, place] * lot.value[first + order[i] - 1]
+        items, shown = first + order - 1, mask.shape[1] - 1
+        after = np.zeros((len(order), futures.shape[1]))
+        played[n] = _played(
+            known, b, state.left[e], t, items, shown, futures, reach, brought / unit, guess[n][order], look, after
+        )  # fmt: skip
+        gain[REFUSE] = 0.0
+        for i in range(len(order)):
+            total = 0.0
+            for s in range(played[n]):
+                total += after[i, s]
+            gain[order[i]] = (brought[i] + total / played[n]) / unit
+
+
+@njit(cache=True, error_model="numpy")
+def _played(known, b, left, t, items, shown, futures, reach, brought, guess, look, after):
+    """Fill `after` with what follows each item less what follows refusal, a column for each future; how many."""
+    lot, start, unit = known.lot, known.lot.rows[b], known.outlook.unit[b]
+    group, weight = np.zeros(futures.shape[2], dtype=np.int64), np.zeros(futures.shape[2])
+    near = min(t, look.horizon)
+    for s in range(futures.shape[1]):
+        _drawn(lot, known.demand, b, reach, futures[0, s], futures[1, s], near, group, weight)
+        without = _completed(known, b, left.copy(), group, weight, near, t, shown)
+        for i in range(len(items)):
+            then = left.copy()
+            _take(lot, then, start, items[i])
+            after[i, s] = _completed(known, b, then, group, weight, near, t, shown) - without
+        if look.sure < np.inf and (s + 1) % _BETWEEN == 0 and _leads(after[:, : s + 1] / unit, brought, guess, look):
+            return s + 1
+    return futures.shape[1]
+
+
+@njit(cache=True, error_model="numpy")
+def _leads(after, brought, guess, look):
+    """Whether the best choice by futures and guesses is ahead of the others by more than chance would have it."""
+    count, several = after.shape[1], np.zeros((len(brought) + 1, after.shape[1]))
+    both = np.zeros(len(several))
+    for i in range(len(brought)):
+        several[i + 1] = after[i] + brought[i]
+        both[i + 1] = (look.trust * guess[i] + several[i + 1].sum()) / (look.trust + count)
+    best = both.argmax()
+    for i in range(len(several)):
+        spread = (several[best] - several[i]).std() / np.sqrt(look.trust + count)
+        if i != best and both[best] - both[i] <= look.sure * spread:
+            return False
+    return True
 
 
 @njit(cache=True, error_model="numpy")
@@ -87,10 +143,10 @@ def _drawn(lot, demand, b, reach, chance, level, t, group, weight):
 
 
 @njit(cache=True, error_model="numpy")
-def _completed(known, b, left, group, weight, count, candidates):
-    """What the row programs make of these requests."""
+def _completed(known, b, left, group, weight, near, count, candidates):
+    """What the row programs make of the near ones of so many requests, and what they leave is worth for the others."""
     lot, start, total = known.lot, known.lot.rows[b], 0.0
-    for s in range(count):
+    for s in range(near):
         k, best, top = group[s], -1, 0.0
         for j in range(lot.first[k], min(lot.first[k + 1], lot.first[k] + candidates)):
             net = weight[s] * lot.value[j]
@@ -104,6 +160,8 @@ def _completed(known, b, left, group, weight, count, candidates):
         if best >= 0:
             total += weight[s] * lot.value[best]
             _take(lot, left, start, best)
+    if near < count:
+        total += row_worths(known, left, b, count - near)
     return total
 
 
