@@ -82,17 +82,44 @@ def instance_of(problem: Problem, table: RouteTable | None = None, *, per_reques
     if problem.task != "allocation":
         raise ProblemError(f"task: found {problem.task}, expected allocation")
     table = enumerate_routes(problem, per_request=per_request) if table is None else table
-    network, most = problem.network, problem.most_routes
-    room = np.concatenate([network.channels, network.memory, problem.degree_bounds])
+    return _instance(problem, table, _times(problem, table), comes=0)
+
+
+def offers_of(problem: Problem, *, per_request: int = 8) -> Instance:
+    """The instance of a problem whose requests come again and again, at most `routes` times in all: an item for each
+    route.
+
+    Rows are those that bind whatever comes so often; `most` is 1, a route for each time.
+    """
+    table = enumerate_routes(problem, per_request=per_request)
+    comes = int(problem.most_routes.max(initial=1))
+    whole = _instance(problem, table, np.minimum(_times(problem, table), 1), comes=comes)
+    return whole._replace(lot=whole.lot._replace(most=np.ones_like(whole.lot.most)), beyond=0.0)
+
+
+def _times(problem: Problem, table: RouteTable) -> np.ndarray:
+    """(J,) how often each route could be used, alone; 0 where it is worth nothing."""
     times = np.zeros(len(table), np.int64)
-    _most_times(table.indptr, table.nodes, table.links, room, network.n_links, most[table.request], times)
+    most = problem.most_routes[table.request]
+    _most_times(table.indptr, table.nodes, table.links, _room(problem), problem.network.n_links, most, times)
     times[table.value <= 0.0] = 0
+    return times
+
+
+def _room(problem: Problem) -> np.ndarray:
+    """What there is at each place: channels of links, memories of nodes, bounds on degrees."""
+    return np.concatenate([problem.network.channels, problem.network.memory, problem.degree_bounds])
+
+
+def _instance(problem: Problem, table: RouteTable, times: np.ndarray, *, comes: int) -> Instance:
+    """Each route as so many items; `comes` says how often anything may come, 0 that each item is taken once at most."""
+    most = problem.most_routes
     column = np.repeat(np.arange(len(table)), times)
     column = column[np.lexsort((-table.value[column], table.request[column]))]
     request = table.request[column]
     kept, first = np.unique(request, return_index=True)
     value = table.value[column]
-    uses = _uses(table.indptr, table.nodes, table.links, room, network.n_links, column)
+    uses = _uses(table.indptr, table.nodes, table.links, _room(problem), problem.network.n_links, column, comes)
     place, common, capacity, indptr, row, amount = uses
     counts = [np.array([0, size]) for size in (len(value), len(kept), len(place))]
     lot = Lot(
@@ -113,30 +140,6 @@ def instance_of(problem: Problem, table: RouteTable | None = None, *, per_reques
     return Instance(lot, problem, table, column, float(left_out @ table.rest), place, common)
 
 
-def offers_of(problem: Problem, *, per_request: int = 8) -> Instance:
-    """The instance of a problem whose requests come again and again, `routes` times each: one item for each route.
-
-    Rows are those that bind if all requests come as often; `most` is 1, a route for each time.
-    """
-    whole = instance_of(problem, per_request=per_request)
-    lot = whole.lot
-    _, kept = np.unique(whole.column, return_index=True)
-    kept.sort()
-    sizes = np.diff(lot.indptr)
-    uses = np.isin(np.repeat(np.arange(len(sizes)), sizes), kept)
-    once = lot._replace(
-        items=np.array([0, len(kept)]),
-        first=np.searchsorted(kept, lot.first),
-        most=np.ones_like(lot.most),
-        value=lot.value[kept],
-        indptr=np.concatenate([[0], np.cumsum(sizes[kept])]),
-        row=lot.row[uses],
-        amount=lot.amount[uses],
-        facts=lot.facts[kept],
-    )
-    return whole._replace(lot=once, column=whole.column[kept], beyond=0.0)
-
-
 @njit(cache=True)
 def _most_times(indptr, nodes, links, room, m, most, times):
     """How often each route could be used at all, alone."""
@@ -152,8 +155,9 @@ def _most_times(indptr, nodes, links, room, m, most, times):
 
 
 @njit(cache=True)
-def _uses(indptr, nodes, links, room, m, column):
-    """Rows: places that not all items fit in. Their numbers are divided by what those that items use have in common.
+def _uses(indptr, nodes, links, room, m, column, comes):
+    """Rows: places that not all items fit in, or not the largest use `comes` times. Their numbers are divided by what
+    those that items use have in common.
 
     Gives the place of each row, what it was divided by and its capacity, then the items' uses as compressed rows.
     """
@@ -165,11 +169,11 @@ def _uses(indptr, nodes, links, room, m, column):
         most += 3 * (last - first) + 1
         for i in range(first, last + 1):
             v, each = nodes[i], 1 if i == first or i == last else 2
-            total[m + v] += each
+            total[m + v] = _more(total[m + v], each, comes)
             common[m + v] = each if common[m + v] in (0, each) else 1
             if i < last:
-                total[links[i - j]] += 1
-                total[m + n + v] += 1
+                total[links[i - j]] = _more(total[links[i - j]], 1, comes)
+                total[m + n + v] = _more(total[m + n + v], 1, comes)
     place = np.flatnonzero(total > room)
     common = np.maximum(common[place], 1)
     number[place] = np.arange(len(place))
@@ -192,6 +196,12 @@ def _uses(indptr, nodes, links, room, m, column):
                     used += 1
         starts[at + 1] = used
     return place, common, np.floor(room[place] / common), starts, row[:used].copy(), amount[:used].copy()
+
+
+@njit(cache=True)
+def _more(total, each, comes):
+    """What one more item makes of the most that a place may be asked for."""
+    return max(total, comes * each) if comes else total + each
 
 
 def _facts(table: RouteTable) -> np.ndarray:

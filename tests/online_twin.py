@@ -20,12 +20,11 @@ class Twin:
     """What is known of a stream: routes of each pair once, prices and expected use of places as given."""
 
     def __init__(self, stream, price, used):
-        choice = Choice(stream.instance.problem, per_request=8)
+        choice = Choice(stream.instance.problem, per_request=8, comes=int(stream.demand.count[0]))
         self.rate = stream.demand.rate.tolist()
         self.low, self.high, self.count = (part[0].item() for part in stream.demand[1:])
-        self.pairs = [list({item.route: item for item in group}.values()) for group in choice.groups]
-        self.room, places = choice.room, choice.places()
-        self.price, self.used = dict(zip(places, price, strict=True)), dict(zip(places, used, strict=True))
+        self.pairs, self.room = choice.groups, choice.room
+        self.price, self.used = (dict(zip(self.room, part, strict=True)) for part in (price, used))
         best = sum(rate * items[0].value for rate, items in zip(self.rate, self.pairs, strict=True))
         self.unit = best * (self.low + self.high) / 2
         self.worth = cache(self._worth)

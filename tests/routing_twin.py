@@ -30,9 +30,12 @@ class Item:
 
 
 class Choice:
-    """A problem as items: `groups` lists those of each request that has any, `room` what there is of each place."""
+    """A problem as items: `groups` lists those of each request that has any, `room` what there is of each place.
 
-    def __init__(self, problem, per_request=8):
+    Where requests come again and again, so often in all, each route is one item.
+    """
+
+    def __init__(self, problem, per_request=8, comes=0):
         network, self.table = problem.network, enumerate_routes(problem, per_request=per_request)
         names, bounds = network.node_ids, problem.degree_bounds.tolist()
         room = {("channels", frozenset((names[u], names[v]))): c for u, v, c in edges(network)}
@@ -46,25 +49,27 @@ class Choice:
                 if self.table.request[j] == k:
                     item = Item(problem, request.id, self.table.route(j).nodes, float(self.table.value[j]))
                     alone = [most // item.uses[place] for place, most in self.room.items() if item.uses[place]]
-                    group += [deepcopy(item) for _ in range(min([request.routes, *alone]))]
+                    times = min([request.routes, *alone])
+                    group += [deepcopy(item) for _ in range(min(times, 1) if comes else times)]
             if group:
                 self.groups.append(group)
                 self.most.append(request.routes)
                 self.rest.append(float(self.table.rest[k]))
         self.items = [item for group in self.groups for item in group]
-        self._reduce()
+        self._reduce(comes)
         self.most = [min(most, len(self.items)) for most in self.most]  # no more than there are items at all
         best = [group[0].value for group in self.groups]
         self.unit = sum(best) / len(best) if best else 1.0
 
-    def _reduce(self):
+    def _reduce(self, comes):
         """Numbers of a place are divided by what they have in common; places that all items fit in are left out."""
         for place in list(self.room):
             common = math.gcd(*(item.uses[place] for item in self.items)) or 1
             self.room[place] //= common
             for item in self.items:
                 item.uses[place] //= common
-            if sum(item.uses[place] for item in self.items) <= self.room[place]:
+            amounts = [item.uses[place] for item in self.items]
+            if (comes * max(amounts) if comes else sum(amounts)) <= self.room[place]:
                 del self.room[place]
         for item in self.items:
             item.uses = {place: amount for place, amount in item.uses.items() if amount and place in self.room}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import networkx as nx
 import numpy as np
 import pytest
 from online_twin import Online, Twin
@@ -21,13 +22,13 @@ from qnroute.learning.routing.policy import RoutePolicy, first_weights
 from qnroute.learning.routing.streams import StreamPool, drawn_stream, mixed_stream
 
 
-def small(seed, *, count=14, memory=True):
+def small(seed, *, count=14, memory=True, pairs=7):
     """A stream on eight nodes with room for some of it."""
     rng = np.random.default_rng(seed)
     limits = {"memory": (2, 5)} if memory and seed % 2 else {}
     network = generate.erdos_renyi(8, 0.35, seed=seed, p=(0.3, 0.95), channels=(1, 3), swap=0.9, **limits)
-    pairs = [(r.source, r.target) for r in generate.requests(network, 7, seed=seed, distinct=True)]
-    return Stream.of(network, pairs, rng.exponential(size=7), count=count)
+    asked = [(r.source, r.target) for r in generate.requests(network, pairs, seed=seed, distinct=True)]
+    return Stream.of(network, asked, rng.exponential(size=pairs), count=count)
 
 
 @pytest.fixture(scope="module")
@@ -133,19 +134,33 @@ def test_rules_keep_below_the_bound_and_those_that_look_ahead_serve_more():
     assert programs > 0.85
 
 
-def test_what_was_taken_is_an_allocation_of_the_sequence(pool):
-    instances = np.arange(6)
+def test_what_was_taken_is_an_allocation_of_the_sequence():
+    """Of streams of few pairs, too, so that places are there that one route alone wants, again and again."""
+    streams = [small(seed, count=10 + seed) for seed in range(6)]
+    streams += [small(seed, count=30, pairs=1 + seed % 3) for seed in range(6, 18)]
+    pool = StreamPool.of(streams)
+    instances = np.arange(len(pool))
     come = pool.arrivals(instances, np.random.default_rng(5))
-    batch = OnlineBatch(pool.known, 6)
+    batch = OnlineBatch(pool.known, len(pool))
     view = batch.start(instances, instances, come)
     while view.mask[:, 1:].any():
-        batch.step(ROW_PROGRAMS.scores(view.seen, view.mask).argmax(axis=1))
-    for b in range(6):
+        batch.step(FIRST_COME.scores(view.seen, view.mask).argmax(axis=1))
+    for b in instances.tolist():
         count, first = pool.demand.count[b], pool.lot.groups[b]
         problem = pool.streams[b].problem(come.group[b, :count] - first, come.weight[b, :count])
         found = pool.streams[b].allocation(problem, come.group[b, :count] - first, batch.state.taken[b, :count])
         check(problem, found)
         assert value(problem, found) == pytest.approx(batch.state.worth[b])
+    assert (batch.state.worth <= pool.bounds(instances, come) * (1 + 1e-9)).all()
+
+
+def test_a_link_is_not_taken_more_often_than_it_can_be():
+    """Nobody but one pair asks for it: worth of the first three of ten requests, all alike but for their weights."""
+    graph = nx.Graph([("a", "b", {"p": 0.9, "fidelity": 0.95, "channels": 3})])
+    pool = StreamPool.of(Stream.of(qn.Network.from_networkx(graph), [("a", "b")], [1.0], count=10))
+    come = pool.arrivals(np.arange(1), np.random.default_rng(0))
+    assert pool.lot.capacity.tolist() == [3.0]
+    assert play(FIRST_COME, pool.known, np.arange(1), come)[0] == pytest.approx(0.9 * come.weight[0, :3].sum())
 
 
 def test_sequences_follow_the_demand():
