@@ -128,10 +128,16 @@ def test_refine_serves_in_a_slot_whom_its_base_serves():
     assert rates["shortest-path"][1] != rates["shortest-path"][0]
 
 
+def test_a_policy_that_sees_something_else_is_refused():
+    """Compiled scores would read behind its weights."""
+    with pytest.raises(ProblemError, match="policy: sees 16 features, expected one that sees 28"):
+        Chooser(predictor("mean"), RoutePolicy(first_weights(np.random.default_rng(1))))
+
+
 def test_scores_are_those_of_the_policy():
     rng = np.random.default_rng(1)
     for hidden in (4, 32):
-        made, weights = policy_of(3, hidden), weights_of(policy_of(3, hidden))
+        made, weights = policy_of(3, hidden), weights_of(policy_of(3, hidden), len(FEATURES))
         seen = rng.normal(size=(40, 6, len(FEATURES))).astype(np.float32)
         mask = rng.random((40, 6)) < 0.7
         mask[:, 0] = True
@@ -157,7 +163,7 @@ def test_actions_are_drawn_by_their_chances():
 def test_what_is_stored_is_what_was_decided():
     simulator, table, cases = ready([random_case(3)])
     store = store_of(table.desk, 10_000, cases[0].slots)
-    mind = Mind(weights_of(policy_of()), 1.0, 0.5, 7)
+    mind = Mind(weights_of(policy_of(), len(FEATURES)), 1.0, 0.5, 7)
     rolled(simulator.world, simulator.state, 0, cases[0].slots, *table.given, mind, store, log_of(0), 0)
     n, served = int(store.count[0]), simulator.state.served
     assert n > 20 and (np.diff(store.slot[:n]) >= 0).all()

@@ -334,6 +334,13 @@ def test_a_jump_of_all_links_is_noticed_and_the_model_learned_anew():
     assert max(note["surprise"] for note in notes[:10]) < max(note["surprise"] for note in notes[10:])
 
 
+@pytest.mark.parametrize("option", ["weights=mine.safetensors", "shown=9", "predictor=mean"])
+def test_what_only_a_trained_policy_heeds_is_refused_without_one(option):
+    name = option.partition("=")[0]
+    with pytest.raises(ProblemError, match=f"policy hybrid: {name}: is for decide=ppo, found decide=greedy"):
+        policy(f"hybrid:{option}")
+
+
 def test_retraining_keeps_to_its_windows():
     some = scenario(slots=400)
     learning = policy("hybrid:linear,window=50,retrain=4")

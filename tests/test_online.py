@@ -16,7 +16,7 @@ from qnroute.errors import ProblemError
 from qnroute.learning.routing.demand import Arrivals, Stream
 from qnroute.learning.routing.online import FEATURES, OnlineBatch
 from qnroute.learning.routing.online_ahead import play_ahead
-from qnroute.learning.routing.online_expert import Look, gains
+from qnroute.learning.routing.online_expert import Look, gains, sampled_gains
 from qnroute.learning.routing.online_rules import BID_PRICES, FIRST_COME, ROW_PROGRAMS, play, play_resolved
 from qnroute.learning.routing.policy import RoutePolicy, first_weights
 from qnroute.learning.routing.streams import StreamPool, drawn_stream, mixed_stream
@@ -246,13 +246,62 @@ def test_streams_that_make_no_sense_are_refused():
         ({"rate": [0.0]}, "rate"),
         ({"count": 0}, "count: found 0"),
         ({"weight": (2.0, 1.0)}, "weight: found"),
+        ({"weight": (1.0,)}, "weight: found"),
+        ({"weight": 1.0}, "weight: found"),
+        ({"weight": ("a", "b")}, "weight: found"),
+        ({"rate": ["a"]}, "rate: expected 1 numbers"),
+        ({"count": 10**10}, "count: found 10000000000"),
+        ({"count": True}, "count: found True"),
+        ({"pairs": [3]}, r"pairs\[0\]: found 3, expected two nodes"),
+        ({"pairs": [(a, b, 3)]}, r"pairs\[0\]: found .*, expected two nodes"),
+        ({"pairs": ["ab"]}, r"pairs\[0\]: found 'ab', expected two nodes"),
     ):
         with pytest.raises(ProblemError, match=words):
-            Stream.of(network, [(a, b)], **{"rate": [1.0], "count": 3, **change})
+            Stream.of(network, **{"pairs": [(a, b)], "rate": [1.0], "count": 3, **change})
+    long = Stream.of(network.replace(channels=100_000), [(a, b)], [1.0], count=1_000_000)
+    with pytest.raises(ProblemError, match=r"count: 1000000 requests by .* worths, expected"):
+        StreamPool.of(long)
+    huge = Stream.of(network, [(a, b), (b, a)], [1e308, 1e308], count=np.int64(3))
+    assert huge.demand.rate.tolist() == [0.5, 0.5]
     with pytest.raises(ProblemError, match="expected a Stream"):
         StreamPool.of([network])
     with pytest.raises(ProblemError, match="found none"):
         StreamPool.of([])
+
+
+@pytest.mark.parametrize("change", [{"samples": 0}, {"tried": 0}, {"trust": -1.0}, {"trust": np.inf}, {"sure": 0.0}])
+def test_a_look_ahead_that_shows_nothing_is_refused(pool, change):
+    policy = RoutePolicy(first_weights(np.random.default_rng(2), len(FEATURES)), {}, FEATURES)
+    come = pool.arrivals(np.arange(2), np.random.default_rng(7))
+    with pytest.raises(ProblemError, match="look"):
+        play_ahead(policy, pool.known, np.arange(2), come, look=Look()._replace(**change))
+    with pytest.raises(ProblemError, match="policy: sees other features"):
+        play_ahead(RoutePolicy(first_weights(np.random.default_rng(2))), pool.known, np.arange(2), come)
+
+
+def test_futures_end_early_where_the_best_choice_is_clear_and_it_stays_the_best():
+    """The few that are played are the first of all."""
+    pool = StreamPool.of(mixed_stream, size=6, seed=55)
+    every = np.arange(6)
+    batch = OnlineBatch(pool.known, 6)
+    view = batch.start(every, every, pool.arrivals(every, np.random.default_rng(7)))
+    guess, same, counts = np.zeros(view.mask.shape), [], []
+    for _ in range(12):
+        assert view.mask[:, 1:].any(axis=1).all()
+        all_, early = (
+            sampled_gains(batch, every, np.random.default_rng(3), guess, Look(400, sure=sure)) for sure in (np.inf, 3.0)
+        )
+        same += (np.nanargmax(all_[0], axis=1) == np.nanargmax(early[0], axis=1)).tolist()
+        counts += early[1].tolist()
+        assert (all_[1] == 400).all()
+        batch.step(ROW_PROGRAMS.scores(view.seen, view.mask).argmax(axis=1))
+    assert np.mean(same) > 0.95 and 16 <= min(counts) and np.mean(counts) < 200
+
+
+@pytest.mark.parametrize("nodes", [3, 4])
+def test_small_networks_have_no_more_pairs_than_there_are(nodes):
+    stream = drawn_stream("waxman", nodes, np.random.default_rng(1), 1)
+    assert len(stream.demand.rate) <= nodes * (nodes - 1) // 2
 
 
 def test_drawn_streams_ask_for_more_than_there_is():

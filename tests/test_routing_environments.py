@@ -16,7 +16,9 @@ from qnroute.allocation import check, value
 from qnroute.errors import ProblemError
 from qnroute.gym import ALLOCATION
 from qnroute.learning.routing.environments import AllocationEnv, AllocationVectorEnv
+from qnroute.learning.routing.online_environments import OnlineEnv
 from qnroute.learning.routing.pool import Pool, usual_problem
+from qnroute.learning.routing.streams import StreamPool
 
 
 @pytest.fixture(scope="module")
@@ -154,13 +156,74 @@ def test_what_does_not_fit_is_refused(pool):
         with pytest.raises(ProblemError, match="candidates: found"):
             AllocationEnv(pool, candidates=candidates)
     for num_envs in (0, -1, 2.5, True, "64"):
-        with pytest.raises(ProblemError, match=r"num_envs: found .*, expected a whole number from 1"):
+        with pytest.raises(ProblemError, match=r"num_envs: found .*, expected an integer at least 1"):
             AllocationVectorEnv(num_envs, pool)
     with pytest.raises(ProblemError, match="size: the pool given says that already"):
         AllocationVectorEnv(2, pool, size=3)
     for number in (5, -1, True, "a"):
         with pytest.raises(ProblemError, match="instance: found"):
             AllocationEnv(pool).reset(options={"instance": number})
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: AllocationEnv(5), "problems: found 5, expected some"),
+        (lambda: AllocationEnv("geant"), "problems: found 'geant', expected some"),
+        (lambda: AllocationEnv(size="a"), "size: found 'a'"),
+        (lambda: AllocationEnv(seed=-1), "seed: found -1"),
+        (lambda: AllocationEnv(per_request=0), "per_request: found 0"),
+        (lambda: AllocationEnv(sizes=3), "sizes: unknown, expected some of size, seed, per_request"),
+        (lambda: AllocationEnv().reset(options=["instance"]), "options: found"),
+        (lambda: OnlineEnv(5), "streams: found 5, expected some"),
+        (lambda: OnlineEnv(size=2.5), "size: found 2.5"),
+        (lambda: OnlineEnv(per_request=8), "per_request: unknown, expected some of size, seed"),
+        (lambda: StreamPool.of(None), "streams: found None"),
+    ],
+)
+def test_what_makes_no_pool_is_refused(make, words):
+    with pytest.raises(ProblemError, match=words):
+        make()
+
+
+@pytest.mark.parametrize("actions", [np.zeros(6, int), np.zeros(2, int), np.zeros(4), np.zeros((4, 1), int), 1, None])
+def test_so_many_actions_as_episodes_are_wanted(pool, actions):
+    """Compiled code would read on behind the last one."""
+    table = AllocationVectorEnv(4, pool)
+    table.reset(seed=1)
+    before = table.action_masks()
+    with pytest.raises(ProblemError, match=r"actions: found .*, expected 4 whole numbers"):
+        table.step(actions)
+    assert (table.action_masks() == before).all()
+    table.step(np.zeros(4, dtype=np.uint8))
+
+
+@pytest.mark.parametrize("action", [1.0, np.array([1]), np.nan, "1", None])
+def test_an_action_is_a_whole_number(pool, action):
+    environment = AllocationEnv(pool)
+    environment.reset(seed=1)
+    with pytest.raises(ProblemError, match="action: found"):
+        environment.step(action)
+    environment.step(np.array(1))
+
+
+def test_routes_that_are_not_shown_cannot_be_taken(pool):
+    narrow = AllocationVectorEnv(8, pool, candidates=1)
+    narrow.reset(seed=2)
+    for _ in range(40):
+        info = narrow.step(np.full(8, 3))[-1]
+        assert info["refused"].all()
+
+
+def test_seeds_of_stable_baselines_reach_the_episodes(pool):
+    from qnroute.learning.routing.stable_baselines import StableBaselinesEnv
+
+    def begun(seed):
+        env = StableBaselinesEnv(AllocationVectorEnv(16, pool))
+        env.seed(seed)
+        return env.reset()
+
+    assert np.array_equal(begun(1), begun(1)) and not np.array_equal(begun(1), begun(2))
 
 
 def test_maskable_ppo_runs_on_the_batch(pool):

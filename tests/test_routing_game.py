@@ -114,7 +114,7 @@ def test_the_twin_plays_the_same_game(shaped, rounds, shown):
             likely = [[a for a in range(shown + 1) if row[a]] for row in view.mask.tolist()]
             actions = [rng.choice(some) if rng.random() < 0.7 else rng.randint(-3, shown + 3) for some in likely]
             steps += sum(not game.over for game in games)
-            expected = [game.act(action, shaped) for game, action in zip(games, actions)]
+            expected = [game.act(action, shaped, shown) for game, action in zip(games, actions)]
             came = table.batch.step(np.array(actions))
             assert came.reward.tolist() == pytest.approx([reward for reward, _, _ in expected], abs=1e-9)
             assert came.done.tolist() == [done for _, done, _ in expected]

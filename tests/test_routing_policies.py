@@ -136,6 +136,10 @@ def test_recipes_are_read_and_checked(tmp_path):
         path.write_text(text)
         with pytest.raises(ProblemError, match=words):
             load_recipe(path)
+    path.write_text("[imitation]\nrounds = 0\nepochz = 2\n[ppo]\nclip = 0\nupdates = 0\n")
+    with pytest.raises(ProblemError) as raised:
+        load_recipe(path)
+    assert all(name in str(raised.value) for name in ("rounds", "epochz", "clip", "updates"))
     assert load_recipe(RECIPE).problems.seed == 1_000_000
 
 
@@ -188,6 +192,18 @@ def test_ctrl_c_keeps_the_best_so_far(tmp_path):
         rest, errors = process.communicate(timeout=60)
     assert process.returncode == 0 and "held apart" in rest and "interrupted" in errors
     assert load_policy(out).told["served"]["ppo"] > 0.0
+
+
+def test_a_reader_who_goes_does_not_end_the_training(tmp_path):
+    """As `| head -1` does: the pipe is closed after the first line."""
+    out = tmp_path / "p.safetensors"
+    command = [sys.executable, "-m", "qnroute", "train", "ppo", "--smoke", "--out", str(out)]
+    env = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as process:
+        assert "learn from" in process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(timeout=100) == 0 and process.stderr.read() == ""
+    assert load_policy(out).told["recipe"] == SMOKE.to_dict()
 
 
 # --- the method ---

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import struct
@@ -209,8 +210,16 @@ def renamed(content):
     return whole(header, data)
 
 
+def retold(content):
+    header, data = parts(content)
+    told = json.loads(header["__metadata__"]["qnroute"])
+    header["__metadata__"]["qnroute"] = json.dumps({**told, "number": told["number"] - 1})
+    return whole(header, data)
+
+
 BAD = {
     "empty": lambda c: b"",
+    "another number": retold,
     "cut in the header": lambda c: c[:40],
     "cut in the arrays": lambda c: c[:-8],
     "changed": lambda c: c[:-1] + bytes([c[-1] ^ 1]),
@@ -358,7 +367,9 @@ def test_weights_that_are_no_numbers_are_never_kept(pools):
     with pytest.raises(ProblemError, match="learning_rate: weights are no numbers any more"):
         imitated_on(*pools, imitation.Course(rounds=2, epochs=3, learning_rate=9e8))
     begin = first()
-    policy, _, _ = refined_on(begin, *pools, COURSE._replace(learning_rate=1e30))
+    told = []
+    policy, _, _ = refined_on(begin, *pools, COURSE._replace(learning_rate=1e30), doing=told.append)
+    assert "weights are no numbers after update" in told[-1]
     assert all(np.isfinite(value).all() for value in policy.weights.values())
 
 

@@ -60,10 +60,10 @@ def run(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:  # once more, while leaving
         return code if code != DONE else _fail(_INTERRUPTED, NO_ANSWER)
     except BrokenPipeError:  # the reader has gone: nothing left to tell it
-        _abandon_output()
+        console.abandon_output()
         return DONE
     except OSError as error:
-        _abandon_output()
+        console.abandon_output()
         if code != DONE:  # told already
             return code
         return _fail(f"standard output: cannot be written: {error.strerror or error}", BAD_INPUT)
@@ -101,12 +101,6 @@ def _answered(arguments: list[str] | None) -> int:
 
 _TYPER_INTERRUPTED = 130
 _INTERRUPTED = "interrupted before there was an answer"
-
-
-def _abandon_output() -> None:
-    """Send what is left in the buffer of standard output nowhere, or leaving would fail on it again."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import shutil
 import sys
 import time
@@ -50,6 +51,12 @@ def document(value: Any) -> None:
 def say(text: str) -> None:
     """One line on standard output."""
     print(printable(text))
+
+
+def abandon_output() -> None:
+    """Send what is left in the buffer of standard output nowhere, or writing would fail on it again."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def remark(text: str) -> None:

@@ -139,7 +139,10 @@ def _trained(
 
         def doing(found) -> None:
             nonlocal log
-            view.told(found)
+            try:
+                view.told(found)
+            except BrokenPipeError:  # nobody reads on, but the weights are wanted
+                console.abandon_output()
             if log is not None and not isinstance(found, str):
                 try:
                     log.write(found.number, scalars(found))

@@ -90,7 +90,7 @@ class Chooser:
 
     def __init__(self, predictor: Any, policy: RoutePolicy, *, candidates: int = 8):
         self._predictor, self._candidates = predictor, candidates
-        self._mind = Mind(weights_of(policy), 0.0, 0.0, 0)
+        self._mind = Mind(weights_of(policy, len(FEATURES)), 0.0, 0.0, 0)
 
     def start(self, simulator: Simulator, cases: Sequence[Case]) -> None:
         """Forecast demand, and find likely routes."""

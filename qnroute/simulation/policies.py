@@ -237,6 +237,9 @@ def _hybrid(
     from qnroute.simulation import knowledge as known
     from qnroute.simulation.hybrid import Hybrid
 
+    for option, given in ((_PREDICTOR, predictor), (_WEIGHTS, weights), (_SHOWN, shown)):
+        if decide != "ppo" and given != option.default:
+            raise ProblemError(f"policy hybrid: {option.name}: is for decide=ppo, found decide={decide}")
     chooser = _ppo(predictor=predictor, weights=weights, shown=shown) if decide == "ppo" else None
     made = partial(Hybrid, decide="greedy" if chooser else decide, chooser=chooser, **rest)
     how, trained = known.Failures(failures), None

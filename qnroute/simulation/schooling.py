@@ -92,7 +92,7 @@ class School:
 
     def visited(self, policy: RoutePolicy, share: float, rng: np.random.Generator) -> States:
         """States of every lesson where so great a share of the decisions is the teacher's; labels are its chances."""
-        minds = [Mind(weights_of(policy), 0.0, share, seed) for seed in _seeds(rng, len(self._learned))]
+        minds = [Mind(weights_of(policy, len(FEATURES)), 0.0, share, seed) for seed in _seeds(rng, len(self._learned))]
         stores = self._stores(self._learned, minds)
         seen, mask = (np.concatenate([_kept(store)[i] for store in stores]) for i in range(2))
         return States(seen, mask, taught_chances(seen, mask, self._heat))
@@ -103,7 +103,7 @@ class School:
         """Several runs of some lessons, decisions drawn; its value is the share of the weight asked that is served."""
         some = rng.choice(len(self._learned), self._instances, replace=False)
         group = np.repeat(some, self._episodes)
-        minds = [Mind(weights_of(policy), 1.0, 0.0, seed) for seed in _seeds(rng, len(group))]
+        minds = [Mind(weights_of(policy, len(FEATURES)), 1.0, 0.0, seed) for seed in _seeds(rng, len(group))]
         stores = self._stores([self._learned[i] for i in group], minds)
         seen, mask, action, chance, slot = (
             np.concatenate(columns) for columns in zip(*(_kept(store) for store in stores))
@@ -123,7 +123,7 @@ class School:
 
     def measured(self, policy: RoutePolicy) -> float:
         """The mean success rate of the policy's best choices in the lessons held apart."""
-        mind = Mind(weights_of(policy), 0.0, 0.0, 0)
+        mind = Mind(weights_of(policy, len(FEATURES)), 0.0, 0.0, 0)
 
         def success(lesson: Lesson) -> float:
             simulator, _ = lesson.played(mind, lesson.case.slots, self._candidates, kept=False)

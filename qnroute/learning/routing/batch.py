@@ -80,12 +80,10 @@ def _step(lot, plan, state, view, last, actions, shaped):
         last.refused[e], last.reward[e], last.done[e] = False, 0.0, True
         if over(lot, state, e):
             continue
-        before = state.promise[e]
-        worth = act(lot, plan, state, e, actions[e])
-        if worth < 0.0:
-            last.refused[e] = True
-            worth = act(lot, plan, state, e, WAIT)
-            state.steps[e] -= 1
+        before, action = state.promise[e], actions[e]
+        if action < 0 or action >= view.mask.shape[1] or not view.mask[e, action]:
+            last.refused[e], action = True, WAIT
+        worth = act(lot, plan, state, e, action)
         if shaped:
             worth += state.promise[e] - before
         last.reward[e] = worth / lot.unit[state.instance[e]]

@@ -91,8 +91,8 @@ def save_checkpoint(path: str | os.PathLike[str], snapshot: Snapshot, recipe: Ma
     arrays = {name: np.ascontiguousarray(value) for name, value in snapshot.arrays.items()}
     told = {
         "format": FORMAT, "stage": snapshot.stage, "number": snapshot.number, "told": snapshot.told, "recipe": recipe,
-        "sha256": _digest(arrays),
     }  # fmt: skip
+    told["sha256"] = _digest(arrays, told)
     write_bytes(path, save(arrays, {_KEY: json.dumps(told, sort_keys=True)}))
 
 
@@ -112,7 +112,7 @@ def load_checkpoint(path: str | os.PathLike[str], recipe: Mapping[str, Any]) -> 
         arrays = load(content)
         size = int.from_bytes(content[:8], "little")
         told = json.loads(json.loads(content[8 : 8 + size])["__metadata__"][_KEY])
-        if told["format"] != FORMAT or told["sha256"] != _digest(arrays):
+        if told["format"] != FORMAT or told.pop("sha256") != _digest(arrays, told):
             raise ValueError
         found = Snapshot(str(told["stage"]), int(told["number"]), arrays, dict(told["told"]))
         theirs = told["recipe"]
@@ -123,8 +123,8 @@ def load_checkpoint(path: str | os.PathLike[str], recipe: Mapping[str, Any]) -> 
     return found
 
 
-def _digest(arrays: Mapping[str, np.ndarray]) -> str:
-    found = hashlib.sha256()
+def _digest(arrays: Mapping[str, np.ndarray], told: Mapping[str, Any]) -> str:
+    found = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
     for name in sorted(arrays):
         found.update(name.encode() + arrays[name].tobytes())
     return found.hexdigest()

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from qnroute.allocation import Allocation, Route
 from qnroute.errors import ProblemError
+from qnroute.fields import brief
+from qnroute.learning.series import whole
 from qnroute.models.lots import Instance, Lot, offers_of, together
 from qnroute.network import Network
 from qnroute.problem import Problem, Request
 
 WEIGHTS = 0.5, 2.0
+MOST_COUNT = 1_000_000
 
 
 class Demand(NamedTuple):
@@ -68,20 +71,21 @@ class Stream:
         ProblemError
             Numbers are out of range, or no pair has a route.
         """
-        rates = np.asarray(rate, dtype=float)
+        for k, pair in enumerate(pairs):
+            if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
+                raise ProblemError(f"pairs[{k}]: found {brief(pair)}, expected two nodes")
+        rates = _numbers(rate)
         if rates.shape != (len(pairs),) or not (np.isfinite(rates).all() and (rates > 0.0).all()):
             raise ProblemError(f"rate: expected {len(pairs)} numbers above 0, one for each pair")
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise ProblemError(f"count: found {count!r:.60}, expected a whole number from 1")
-        if not 0.0 < weight[0] <= weight[1] < np.inf:
-            raise ProblemError(f"weight: found {weight}, expected two numbers above 0, the lower first")
+        count, between = whole("count", count, 1, MOST_COUNT), _numbers(weight)
+        if between.shape != (2,) or not 0.0 < between[0] <= between[1] < np.inf:
+            raise ProblemError(f"weight: found {brief(weight)}, expected two numbers above 0, the lower first")
         asked = [Request(f"pair {k}", *pair, routes=count) for k, pair in enumerate(pairs)]
         instance = offers_of(Problem(network, asked), per_request=per_request)
         if not len(instance.lot.value):
             raise ProblemError("pairs: no route joins any of them")
-        some = rates[_pairs(instance)]
-        one = lambda x: np.array([x])  # noqa: E731
-        return cls(instance, Demand(some / some.sum(), one(weight[0]), one(weight[1]), one(count)))
+        some = rates[_pairs(instance)] / rates.max()
+        return cls(instance, Demand(some / some.sum(), between[:1], between[1:], np.array([count])))
 
     def problem(self, group: np.ndarray, weight: np.ndarray) -> Problem:
         """The requests of a sequence as one problem, all known at once."""
@@ -105,6 +109,14 @@ class Stream:
                 route = self.instance.table.route(self.instance.column[first[k] + action - 1])
                 routes.append(Route(request.id, route.nodes))
         return Allocation(tuple(routes))
+
+
+def _numbers(given: Any) -> np.ndarray:
+    """As an array; an empty one where these are no numbers."""
+    try:
+        return np.array(given, dtype=float)
+    except (TypeError, ValueError):
+        return np.zeros((0, 0))
 
 
 def _pairs(instance: Instance) -> np.ndarray:

@@ -6,7 +6,8 @@ Request after request chooses one of its candidate routes or waits; an action th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gymnasium
@@ -14,11 +15,13 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from qnroute.allocation import Allocation
+from qnroute.allocation import Allocation, check
 from qnroute.errors import ProblemError
+from qnroute.fields import brief
 from qnroute.learning.routing.batch import Batch
 from qnroute.learning.routing.episodes import FEATURES
 from qnroute.learning.routing.pool import Pool, Source, usual_problem
+from qnroute.learning.series import whole
 
 _MOST = 4.0  # of any feature
 
@@ -27,12 +30,9 @@ class _Game:
     """What both have in common: a pool, spaces, and episodes on instances drawn at random."""
 
     def __init__(self, problems: Source | Pool | None, episodes: int, candidates: int, shaped: bool, rest: dict):
-        if isinstance(problems, Pool) and rest:
-            raise ProblemError(f"{', '.join(rest)}: the pool given says that already")
         given = usual_problem if problems is None else problems
-        self.pool = given if isinstance(given, Pool) else Pool.of(given, **rest)
-        if isinstance(candidates, bool) or not isinstance(candidates, int) or candidates < 1:
-            raise ProblemError(f"candidates: found {candidates!r:.60}, expected a whole number from 1")
+        self.pool = pool_of(Pool, given, rest, ("size", "seed", "per_request"))
+        candidates = whole("candidates", candidates, 1)
         self.batch = Batch(self.pool.lot, self.pool.plan, episodes, candidates=candidates, shaped=bool(shaped))
         self.observations, self.actions = spaces(candidates, len(FEATURES), _MOST)
 
@@ -51,7 +51,18 @@ class _Game:
         """What an episode has chosen so far."""
         state = self.batch.state
         instance = self.pool.instances[state.instance[episode]]
-        return instance.allocation(state.taken[episode, : len(instance.lot.value)])
+        chosen = instance.allocation(state.taken[episode, : len(instance.lot.value)])
+        check(instance.problem, chosen)
+        return chosen
+
+
+def pool_of(kind: Any, given: Any, rest: Mapping[str, Any], known: tuple[str, ...]) -> Any:
+    """What is given, if it is a pool of this kind; else the pool made of it, where `rest` may say what is `known`."""
+    if unknown := set(rest) - set(known):
+        raise ProblemError(f"{min(unknown)}: unknown, expected some of {', '.join(known)}")
+    if isinstance(given, kind) and rest:
+        raise ProblemError(f"{', '.join(rest)}: the pool given says that already")
+    return given if isinstance(given, kind) else kind.of(given, **rest)
 
 
 def spaces(candidates: int, features: int, most: float) -> tuple[gymnasium.spaces.Box, gymnasium.spaces.Discrete]:
@@ -81,7 +92,11 @@ class GameEnv(gymnasium.Env):
 
     def step(self, action: int):
         """Choose for the request at hand."""
-        found = self._game.batch.step(np.array([action]))
+        try:
+            action = operator.index(action)
+        except TypeError:
+            raise ProblemError(f"action: found {brief(action)}, expected a whole number") from None
+        found = self._game.batch.step(np.array([action], dtype=np.int64))
         done, info = bool(found.done[0]), {"action_mask": self.action_masks(), "refused": bool(found.refused[0])}
         if done:
             info |= {name: float(values[0]) for name, values in self._game.ends(np.zeros(1, np.int64)).items()}
@@ -101,9 +116,7 @@ class GameVectorEnv(VectorEnv):
     metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
 
     def __init__(self, num_envs: int, make: Callable[[int], Any]):
-        if isinstance(num_envs, bool) or not isinstance(num_envs, int | np.integer) or num_envs < 1:
-            raise ProblemError(f"num_envs: found {num_envs!r:.60}, expected a whole number from 1")
-        self.num_envs = int(num_envs)
+        self.num_envs = whole("num_envs", num_envs, 1)
         self._game = make(self.num_envs)
         self.single_observation_space, self.single_action_space = self._game.observations, self._game.actions
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
@@ -121,8 +134,11 @@ class GameVectorEnv(VectorEnv):
 
     def step(self, actions: np.ndarray):
         """Choose in every episode."""
-        batch = self._game.batch
-        found = batch.step(actions)
+        batch, given = self._game.batch, np.asarray(actions)
+        if given.shape != (self.num_envs,) or given.dtype.kind not in "iu":
+            found = f"{given.dtype} of shape {given.shape}"
+            raise ProblemError(f"actions: found {found}, expected {self.num_envs} whole numbers, one for each episode")
+        found = batch.step(given)
         rewards, done, info = found.reward.copy(), found.done.copy(), {"refused": found.refused.copy()}
         ended = np.flatnonzero(done)
         if len(ended):
@@ -169,16 +185,16 @@ class AllocationEnv(GameEnv):
 
     @property
     def allocation(self) -> Allocation:
-        """What was chosen so far."""
+        """What was chosen so far, checked."""
         return self._game.allocation(0)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         """Begin an episode on an instance drawn at random, or on that of ``options["instance"]``."""
         begun = super().reset(seed=seed)
+        if options is not None and not isinstance(options, Mapping):
+            raise ProblemError(f"options: found {brief(options)}, expected a mapping")
         if options and "instance" in options:
-            number = options["instance"]
-            if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < len(self.pool):
-                raise ProblemError(f"instance: found {number!r:.60}, expected a number below {len(self.pool)}")
+            number = whole("instance", options["instance"], 0, len(self.pool) - 1)
             self._game.start(np.zeros(1, np.int64), self.np_random, np.array([number]))
             return self._begun()
         return begun
@@ -204,5 +220,5 @@ class AllocationVectorEnv(GameVectorEnv):
         return self._game.pool
 
     def allocation(self, episode: int) -> Allocation:
-        """What one of the episodes has chosen so far."""
-        return self._game.allocation(episode)
+        """What one of the episodes has chosen so far, checked."""
+        return self._game.allocation(whole("episode", episode, 0, self.num_envs - 1))

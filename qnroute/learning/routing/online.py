@@ -69,8 +69,6 @@ class OnlineBatch:
         themselves (`outlook`); it is 0 at the end, so the best policies stay the same.
     """
 
-    features = FEATURES
-
     def __init__(self, known: Known, episodes: int, *, candidates: int = 8, shaped: bool = True):
         self.known, self.shaped = known, shaped
         rows, longest = int(np.diff(known.lot.rows).max(initial=0)), int(known.demand.count.max(initial=0))

@@ -10,23 +10,27 @@ from typing import Any
 
 import numpy as np
 
-from qnroute.allocation import Allocation
-from qnroute.errors import ProblemError
-from qnroute.learning.routing.environments import AllocationEnv, AllocationVectorEnv, GameEnv, GameVectorEnv, spaces
+from qnroute.allocation import Allocation, check
+from qnroute.learning.routing.environments import (
+    AllocationEnv,
+    AllocationVectorEnv,
+    GameEnv,
+    GameVectorEnv,
+    pool_of,
+    spaces,
+)
 from qnroute.learning.routing.online import FEATURES, MOST, OnlineBatch
 from qnroute.learning.routing.streams import Source, StreamPool, mixed_stream
+from qnroute.learning.series import whole
 
 
 class _OnlineGame:
     """A pool of streams, spaces, and episodes on sequences drawn at random."""
 
     def __init__(self, streams: Source | StreamPool | None, episodes: int, candidates: int, shaped: bool, rest: dict):
-        if isinstance(streams, StreamPool) and rest:
-            raise ProblemError(f"{', '.join(rest)}: the pool given says that already")
         given = mixed_stream if streams is None else streams
-        self.pool = given if isinstance(given, StreamPool) else StreamPool.of(given, **rest)
-        if isinstance(candidates, bool) or not isinstance(candidates, int) or candidates < 1:
-            raise ProblemError(f"candidates: found {candidates!r:.60}, expected a whole number from 1")
+        self.pool = pool_of(StreamPool, given, rest, ("size", "seed"))
+        candidates = whole("candidates", candidates, 1)
         self.batch = OnlineBatch(self.pool.known, episodes, candidates=candidates, shaped=bool(shaped))
         self.observations, self.actions = spaces(candidates, len(FEATURES), MOST)
 
@@ -46,7 +50,9 @@ class _OnlineGame:
         count = self.pool.demand.count[b]
         group = self.batch.come.group[e, :count] - self.pool.lot.groups[b]
         problem = stream.problem(group, self.batch.come.weight[e, :count])
-        return stream.allocation(problem, group, self.batch.state.taken[e, :count])
+        taken = stream.allocation(problem, group, self.batch.state.taken[e, :count])
+        check(problem, taken)
+        return taken
 
 
 class OnlineEnv(AllocationEnv):

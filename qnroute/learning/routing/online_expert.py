@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from qnroute.learning.routing.online import FEATURES, REFUSE, OnlineBatch, fits, loss, row_worths
+from qnroute.learning.routing.online import FEATURES, REFUSE, OnlineBatch, fits, loss
 
 _NET = FEATURES.index("net")
 _BETWEEN = 16  # futures played between two looks at who leads
@@ -23,7 +23,6 @@ class Look(NamedTuple):
 
     samples: int = 32  # of them at most
     tried: int = 3  # candidates beside refusal that they are played for
-    horizon: int = 1_000_000  # requests played in each; then rows are worth what their programs say
     trust: float = 0.0  # futures that a guess of the gains is worth
     sure: float = np.inf  # standard errors by which the best choice must lead for no more futures
 
@@ -59,7 +58,7 @@ def sampled_gains(
     -------
     (n, C + 1) as `gains`, NaN for candidates that were not tried; (n,) int64
     """
-    known, longest = batch.known, min(int(batch.known.demand.count.max()), look.horizon)
+    known, longest = batch.known, int(batch.known.demand.count.max())
     futures = rng.random((2, look.samples, longest))
     reach = np.cumsum(known.demand.rate)
     found, played = np.full((len(episodes), batch.view.mask.shape[1]), np.nan), np.zeros(len(episodes), dtype=np.int64)
@@ -96,14 +95,13 @@ def _played(known, b, left, t, items, shown, futures, reach, brought, guess, loo
     """Fill `after` with what follows each item less what follows refusal, a column for each future; how many."""
     lot, start, unit = known.lot, known.lot.rows[b], known.outlook.unit[b]
     group, weight = np.zeros(futures.shape[2], dtype=np.int64), np.zeros(futures.shape[2])
-    near = min(t, look.horizon)
     for s in range(futures.shape[1]):
-        _drawn(lot, known.demand, b, reach, futures[0, s], futures[1, s], near, group, weight)
-        without = _completed(known, b, left.copy(), group, weight, near, t, shown)
+        _drawn(lot, known.demand, b, reach, futures[0, s], futures[1, s], t, group, weight)
+        without = _completed(known, b, left.copy(), group, weight, t, shown)
         for i in range(len(items)):
             then = left.copy()
             _take(lot, then, start, items[i])
-            after[i, s] = _completed(known, b, then, group, weight, near, t, shown) - without
+            after[i, s] = _completed(known, b, then, group, weight, t, shown) - without
         if look.sure < np.inf and (s + 1) % _BETWEEN == 0 and _leads(after[:, : s + 1] / unit, brought, guess, look):
             return s + 1
     return futures.shape[1]
@@ -143,10 +141,10 @@ def _drawn(lot, demand, b, reach, chance, level, t, group, weight):
 
 
 @njit(cache=True, error_model="numpy")
-def _completed(known, b, left, group, weight, near, count, candidates):
-    """What the row programs make of the near ones of so many requests, and what they leave is worth for the others."""
+def _completed(known, b, left, group, weight, count, candidates):
+    """What the row programs make of these requests."""
     lot, start, total = known.lot, known.lot.rows[b], 0.0
-    for s in range(near):
+    for s in range(count):
         k, best, top = group[s], -1, 0.0
         for j in range(lot.first[k], min(lot.first[k + 1], lot.first[k] + candidates)):
             net = weight[s] * lot.value[j]
@@ -160,8 +158,6 @@ def _completed(known, b, left, group, weight, near, count, candidates):
         if best >= 0:
             total += weight[s] * lot.value[best]
             _take(lot, left, start, best)
-    if near < count:
-        total += row_worths(known, left, b, count - near)
     return total
 
 

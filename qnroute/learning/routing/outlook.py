@@ -17,11 +17,13 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from qnroute.errors import ProblemError
 from qnroute.learning.routing.demand import Demand
 from qnroute.models.lots import Lot
 
 LEVELS = 5  # of the weight
 ROUNDS = 300
+MOST_WORTHS = 500_000_000  # 2 GB
 
 
 class Outlook(NamedTuple):
@@ -37,6 +39,11 @@ class Outlook(NamedTuple):
 def outlook_of(lot: Lot, demand: Demand, *, rounds: int = ROUNDS) -> Outlook:
     """Prices and worths for every instance of a lot."""
     sizes = np.repeat(demand.count + 1, np.diff(lot.rows)) * (lot.capacity.astype(np.int64) + 1)
+    if sizes.sum() > MOST_WORTHS:
+        raise ProblemError(
+            f"count: {int(demand.count.max())} requests by {len(sizes)} rows of {lot.capacity.max():g} units at most "
+            f"are {sizes.sum():.3g} worths, expected {MOST_WORTHS:,} at most; take fewer requests or less room"
+        )
     at = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     best = demand.rate * lot.value[lot.first[:-1]]
     unit = np.add.reduceat(best, lot.groups[:-1]) * 0.5 * (demand.low + demand.high)

@@ -47,7 +47,7 @@ def load_policy(path: str | os.PathLike[str] = BUILT_IN, features: tuple[str, ..
     Raises
     ------
     ProblemError
-        The file is no policy, was cut off or changed, or is made for other features.
+        The file is no policy, was cut off, or is made for other features.
     """
     try:
         return _read(read_bytes(path), features)

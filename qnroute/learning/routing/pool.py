@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from qnroute import generate
 from qnroute.errors import ProblemError
 from qnroute.fields import brief
 from qnroute.learning.routing.episodes import Plan, plan_of
+from qnroute.learning.series import whole
 from qnroute.models.lots import Instance, Lot, instance_of, together
 from qnroute.problem import Problem
 from qnroute.solvers.prices import Prices, prices_of
@@ -47,17 +49,13 @@ class Pool:
         ProblemError
             Something is no problem, or no request of any of them has a route.
         """
-        if isinstance(source, Problem):
-            problems = [source]
-        elif callable(source):
-            problems = [source(seed + i) for i in range(size)]
-        else:
-            problems = list(source)
+        problems = (source,) if isinstance(source, Problem) else made(source, "problems", size, seed)
+        per_request = whole("per_request", per_request, 1)
         for i, problem in enumerate(problems):
             if not isinstance(problem, Problem):
                 raise ProblemError(f"problems[{i}]: found {brief(problem)}, expected a Problem")
-        made = [instance_of(problem, per_request=per_request) for problem in problems]
-        some = tuple(each for each in made if len(each.lot.value))
+        instances = [instance_of(problem, per_request=per_request) for problem in problems]
+        some = tuple(each for each in instances if len(each.lot.value))
         if not some:
             raise ProblemError("problems: found no request with a route worth anything, expected at least one")
         lot = together([each.lot for each in some])
@@ -66,6 +64,16 @@ class Pool:
 
     def __len__(self) -> int:
         return len(self.instances)
+
+
+def made(source: Any, what: str, size: int, seed: int) -> tuple[Any, ...]:
+    """What a function of a seed makes of so many seeds from `seed` on, or the members of a sequence."""
+    if callable(source):
+        first = whole("seed", seed, 0)
+        return tuple(source(first + i) for i in range(whole("size", size, 1)))
+    if isinstance(source, str) or not isinstance(source, Iterable):
+        raise ProblemError(f"{what}: found {brief(source)}, expected some, or a function that makes one of a seed")
+    return tuple(source)
 
 
 def usual_problem(seed: int) -> Problem:

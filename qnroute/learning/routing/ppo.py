@@ -146,7 +146,7 @@ def refined(
     device: str = "cpu",
     resumed: Snapshot | None = None,
     keep: Callable[[Snapshot], None] | None = None,
-    doing: Callable[[Update], None] | None = None,
+    doing: Callable[[Update | str], None] | None = None,
     interrupted: threading.Event | None = None,
 ) -> tuple[RoutePolicy, float, list[Update]]:
     """A policy refined by its own experience, what it measures (never less than `begin`), and the updates made.
@@ -175,7 +175,9 @@ def refined(
             with flushed():
                 last, error = run.updated(steps)
             if not finite(run.policy.answering().weights):
-                break  # the best so far are numbers
+                if doing is not None:
+                    doing(f"weights are no numbers after update {run.number}: PPO ends, the best so far stay")
+                break
             served = None
             if run.number % course.every == 0 or run.number == course.updates:
                 now = run.policy.answering()

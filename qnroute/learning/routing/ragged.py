@@ -15,11 +15,10 @@ import numpy as np
 from numba import njit
 
 from qnroute.learning.routing.policy import IMPOSSIBLE
+from qnroute.learning.routing.scoring import NAMES
 
 if TYPE_CHECKING:
     import torch
-
-_NAMES = "A0", "a0", "A1", "a1", "B0", "b0", "B1", "b1"
 
 
 def ragged_scores(
@@ -31,9 +30,7 @@ def ragged_scores(
     ----------
     seen, mask : (n, C + 1, F) float32 and (n, C + 1), on the CPU
     """
-    return _function().apply(
-        seen, mask, rows, *(weights[name] for name in ("A0", "a0", "A1", "a1", "B0", "b0", "B1", "b1"))
-    )
+    return _function().apply(seen, mask, rows, *(weights[name] for name in NAMES))
 
 
 @functools.cache

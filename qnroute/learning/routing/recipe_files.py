@@ -68,6 +68,7 @@ def load_tables(path: str | os.PathLike[str], usual: Mapping[str, Mapping[str, A
 
 
 def _faults(part: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[str]:
+    bad = set()
     for name, value in given.items():
         if name not in known:
             yield f"{part}.{brief_name(name)}: unknown, expected one of {', '.join(known)}"
@@ -79,7 +80,7 @@ def _faults(part: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> It
             what = "whole number" if whole else "number"
             from_ = "above 0" if name in _ABOVE_0 else f"from {least}"
             yield f"{part}.{name}: found {brief(value)}, expected a {what} {from_} to {most:.10g}"
-            return
+            bad.add(name)
     here = {**known, **given}
-    if here.get("episodes") == 1 and not here.get("critic"):
+    if not bad and here.get("episodes") == 1 and not here.get("critic"):
         yield f"{part}.episodes: found 1, expected 2 or more, or a critic: no other tells how good one is"

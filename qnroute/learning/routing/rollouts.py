@@ -23,7 +23,8 @@ class Played(NamedTuple):
 def played(policy: RoutePolicy, lot: Lot, plan: Plan, instances: np.ndarray, *, candidates: int) -> Played:
     """An episode on each of these instances; of `candidates` at most, the one of the highest score is chosen."""
     state = state_of(lot, len(instances))
-    _play(weights_of(policy), lot, plan, state, np.asarray(instances, dtype=np.int64), candidates, len(FEATURES))
+    weights = weights_of(policy, len(FEATURES))
+    _play(weights, lot, plan, state, np.asarray(instances, dtype=np.int64), candidates, len(FEATURES))
     return Played(state.worth, state.taken)
 
 

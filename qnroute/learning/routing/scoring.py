@@ -5,12 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from qnroute.errors import ProblemError
+from qnroute.learning.routing.policy import RoutePolicy
+
 NAMES = ("A0", "a0", "A1", "a1", "B0", "b0", "B1", "b1")
 """Of the arrays of `RoutePolicy.weights`."""
 
 
-def weights_of(policy) -> tuple[np.ndarray, ...]:
-    """The weights of a policy as `score` takes them."""
+def weights_of(policy: RoutePolicy, features: int) -> tuple[np.ndarray, ...]:
+    """The weights of a policy that sees so many features, as `score` takes them."""
+    if len(policy.weights["A0"]) != features:
+        raise ProblemError(f"policy: sees {len(policy.weights['A0'])} features, expected one that sees {features}")
     return tuple(np.ascontiguousarray(policy.weights[name], dtype=np.float32) for name in NAMES)
 
 

@@ -28,9 +28,10 @@ class StableBaselinesEnv(VecEnv):
         super().__init__(environment.num_envs, environment.single_observation_space, environment.single_action_space)
 
     def reset(self) -> np.ndarray:
-        """Begin all episodes; the first time with the seed given."""
-        seen, _ = self.environment.reset(seed=self._seed)
+        """Begin all episodes; the first time with the seed given, and anew with one that `seed` was told since."""
+        seen, _ = self.environment.reset(seed=self._seed if self._seeds[0] is None else self._seeds[0])
         self._seed = None
+        self._reset_seeds()
         return seen
 
     def step_async(self, actions: np.ndarray) -> None:

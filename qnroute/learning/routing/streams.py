@@ -12,6 +12,7 @@ from qnroute.fields import brief
 from qnroute.learning.routing.demand import Arrivals, Demand, Stream, arrivals, gathered
 from qnroute.learning.routing.online import Known
 from qnroute.learning.routing.outlook import Outlook, outlook_of
+from qnroute.learning.routing.pool import made
 from qnroute.learning.routing.problems import NODES, SEEN, drawn
 from qnroute.models.lots import Lot, instance_of, together
 from qnroute.solvers.prices import prices_of
@@ -39,7 +40,7 @@ class StreamPool:
         if isinstance(source, Stream):
             streams = (source,)
         else:
-            streams = tuple(source(seed + i) for i in range(size)) if callable(source) else tuple(source)
+            streams = made(source, "streams", size, seed)
         for i, stream in enumerate(streams):
             if not isinstance(stream, Stream):
                 raise ProblemError(f"streams[{i}]: found {brief(stream)}, expected a Stream")
@@ -83,7 +84,7 @@ def drawn_stream(topology: str, nodes: int, rng: np.random.Generator, seed: int,
     network = network.replace(channels=rng.integers(*CHANNELS, len(network.source), endpoint=True))
     ids = network.node_ids
     pairs: dict[tuple[int, int], None] = {}
-    while len(pairs) < round(PAIRS * nodes):
+    while len(pairs) < min(round(PAIRS * nodes), nodes * (nodes - 1) // 2):
         one, other = sorted(rng.choice(nodes, 2, replace=False).tolist())
         pairs[one, other] = None
     rate = rng.exponential(size=len(pairs))
