@@ -3,7 +3,7 @@
 Imitation goes by what every choice gains in sampled futures, not by the best one alone (Ross and Bagnell,
 arXiv:1406.5979): it makes the mean gain over the policy's own choices large, plus a little entropy, so that the noise
 of few futures is averaged over states. PPO plays several episodes on each sequence. Rewards are shaped by what the rows
-are worth; the advantage of a decision is what followed it, later ones counting less, above the mean of the others on
+are worth; the advantage of a decision is what followed it, later ones counting less, above the mean of all episodes on
 the same sequence from the same request on.
 """
 
