@@ -29,7 +29,7 @@ from qnroute.multiplicity import holm
 GROUP = "online"
 SEED = 6_000_000
 REFERENCE = "bid prices, found anew"
-CANDIDATES = 20
+CANDIDATES = 40
 AHEAD = "ppo, looking ahead"
 METHODS = ("first come", "bid prices", REFERENCE, "row programs", "ppo", AHEAD)
 _FAMILIES = (
