@@ -31,9 +31,10 @@ def plot_rows(rows: Sequence[Learned | InTime]) -> Axes:
         lines, columns, figsize=(2.6 * columns + 1.8, 2.2 * lines + 0.5), squeeze=False, layout="constrained",
         sharex=True,
     )  # fmt: skip
-    for name, ax in zip(names, axes.flat):
+    for place, (name, ax) in enumerate(zip(names, axes.flat)):
         (plot_case if timed else plot_family)([row for row, where in zip(rows, of) if where == name], ax)
         ax.set_title(name, fontsize=9, loc="left")
+        ax.tick_params(labelbottom=place + columns >= len(names))  # the lowest of each column
     for ax in axes.flat[len(names) :]:
         ax.set_visible(False)
     handles, labels = axes[0, 0].get_legend_handles_labels()
