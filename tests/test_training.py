@@ -23,7 +23,7 @@ from qnroute.cli.training_view import TrainingView, in_words, sparkline
 from qnroute.errors import ProblemError
 from qnroute.learning.event_files import EventFile, crc32c
 from qnroute.learning.routing import imitation, network, ppo
-from qnroute.learning.routing.checkpoints import Snapshot, load_checkpoint, save_checkpoint
+from qnroute.learning.routing.checkpoints import Keeper, Snapshot, load_checkpoint, save_checkpoint
 from qnroute.learning.routing.choices import drawn
 from qnroute.learning.routing.clipped import clipped_slopes, log_chances
 from qnroute.learning.routing.network import Learner, scores, tensors
@@ -237,6 +237,20 @@ def test_what_is_no_whole_checkpoint_is_refused_in_a_line(name, tmp_path):
     with pytest.raises(ProblemError) as caught:
         load_checkpoint(path, RECIPE)
     assert "is no whole checkpoint" in str(caught.value) and str(path) in str(caught.value)
+
+
+def test_what_was_passed_over_is_written_where_a_training_ends_early(tmp_path):
+    keeper = Keeper(tmp_path / "c", RECIPE, resume=False, every=3)
+    for number in range(1, 6):
+        keeper.keep(Snapshot.of("ppo", number, {"best": {"A0": np.full(2, float(number))}}, {}))
+        written = number // 3 * 3
+        assert not written or load_checkpoint(tmp_path / "c", RECIPE).number == written
+    keeper.finish()
+    found = load_checkpoint(tmp_path / "c", RECIPE)
+    assert found.number == 5 and found.part("best")["A0"].tolist() == [5.0, 5.0]
+    (tmp_path / "c").unlink()
+    keeper.finish()
+    assert not (tmp_path / "c").exists()
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):

@@ -126,6 +126,7 @@ def _trained(
 ) -> RoutePolicy:
     """The training itself, shown, logged and kept; it ends where a checkpoint cannot be written, and says so."""
     import contextlib
+    from functools import partial
 
     from qnroute.cli.training_view import TrainingView
     from qnroute.errors import ProblemError
@@ -150,16 +151,18 @@ def _trained(
                     log = None
                     view.told(f"{logs}: {error.strerror}; the training goes on without a log")
 
-        def keep(found) -> None:
+        def kept(write, *found) -> None:
             try:
-                keeping(found)
+                write(*found)
             except (OSError, ProblemError) as error:
                 troubles.append(error)
                 stop.set()
 
-        keeping = None if keeper is None else keeper.keep(stop)
-        given = {} if keeper is None else {"resumed": keeper.begun, "keep": keep}
-        return trained(how, device=device, doing=doing, interrupted=stop, **given)
+        given = {} if keeper is None else {"resumed": keeper.begun, "keep": partial(kept, keeper.keep)}
+        policy = trained(how, device=device, doing=doing, interrupted=stop, **given)
+        if keeper is not None and not troubles:
+            kept(keeper.finish)
+        return policy
 
 
 def register(root: typer.Typer) -> None:

@@ -10,8 +10,7 @@ import hashlib
 import importlib.util
 import json
 import os
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,6 +61,8 @@ class Snapshot(NamedTuple):
 class Keeper:
     """Writes some of the snapshots it is given: of PPO every so many-th one and the last, of the rest all.
 
+    `finish` writes the last one where the training ended before its time.
+
     Attributes
     ----------
     begun : the snapshot to go on from, if any
@@ -71,17 +72,21 @@ class Keeper:
         if importlib.util.find_spec("safetensors") is None:
             raise SolverError('checkpoints need safetensors: pip install "qnroute[learn]"')
         self._path, self._recipe, self._every = path, recipe, every
+        self._passed_over: Snapshot | None = None
         self.begun = load_checkpoint(path, recipe) if resume else None
 
-    def keep(self, stop: threading.Event) -> Callable[[Snapshot], None]:
-        """What takes the snapshots; the one after `stop` was set is written too."""
-        final = self._recipe["ppo"]["updates"]
+    def keep(self, found: Snapshot) -> None:
+        """Take a snapshot."""
+        due = found.number % self._every == 0 or found.number == self._recipe["ppo"]["updates"]
+        self._passed_over = None if due or found.stage != "ppo" else found
+        if self._passed_over is None:
+            save_checkpoint(self._path, found, self._recipe)
 
-        def write(found: Snapshot) -> None:
-            if found.stage != "ppo" or found.number % self._every == 0 or found.number == final or stop.is_set():
-                save_checkpoint(self._path, found, self._recipe)
-
-        return write
+    def finish(self) -> None:
+        """Write the last snapshot, if it was passed over."""
+        if self._passed_over is not None:
+            save_checkpoint(self._path, self._passed_over, self._recipe)
+            self._passed_over = None
 
 
 def save_checkpoint(path: str | os.PathLike[str], snapshot: Snapshot, recipe: Mapping[str, Any]) -> None:
