@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from hostile import changed
 import qnroute
 
 matplotlib.use("Agg")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so it comes where a script runs the suite in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def forget_compiled() -> None:
