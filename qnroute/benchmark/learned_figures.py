@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,7 @@ def plot_rows(rows: Sequence[Learned | InTime]) -> Axes:
         if timed
         else "percent missing of the proven optimum, means and 95 % intervals, against CPU time"
     )
-    figure.suptitle(what, x=0.005, ha="left", fontsize=9, color=INK)
+    figure.suptitle(textwrap.fill(what, 40 * columns), x=0.005, ha="left", fontsize=9, color=INK)
     return axes[0, 0]
 
 
