@@ -183,7 +183,7 @@ def test_gains_in_sampled_futures_are_those_of_a_twin(pool):
     for _ in range(3):
         batch.step(ROW_PROGRAMS.scores(view.seen, view.mask).argmax(axis=1))
     here = np.flatnonzero(view.mask[:, 1:].any(axis=1))
-    found = gains(batch, here, np.random.default_rng(8), samples=3, tried=2)
+    found = gains(batch, here, np.random.default_rng(8), Look(samples=3, tried=2))
     chance, level = np.random.default_rng(8).random((2, 3, int(pool.demand.count.max())))
     assert (np.isnan(found) == ~view.mask[here]).all() and len(here) > 3
     for n, e in enumerate(here.tolist()):

@@ -12,6 +12,7 @@ from qnroute.cli import run
 from qnroute.errors import ProblemError
 from qnroute.learning.routing import imitation, online_recipes, ppo
 from qnroute.learning.routing.online import FEATURES
+from qnroute.learning.routing.online_expert import Look
 from qnroute.learning.routing.online_recipes import (
     BUILT_IN,
     SMOKE,
@@ -91,7 +92,7 @@ def test_what_is_imitated_is_best_where_gains_over_the_heat_are_log_odds(pool, h
 
 
 def test_labels_are_gains_of_what_is_possible(pool, held):
-    seen, mask, label = OneByOne(pool, held, samples=4).visited(begun(), 0.5, np.random.default_rng(0))
+    seen, mask, label = OneByOne(pool, held, look=Look(samples=4)).visited(begun(), 0.5, np.random.default_rng(0))
     assert seen.shape == (*mask.shape, len(FEATURES)) and label.dtype == np.float32
     assert (label[~mask] == 0.0).all() and (label[:, 0] == 0.0).all() and mask[:, 1:].any(axis=1).all()
     assert 0.1 < (label[:, 1:][mask[:, 1:]] > 0.0).mean() < 0.9  # some are worth more than waiting, some less

@@ -27,19 +27,14 @@ class Look(NamedTuple):
     sure: float = np.inf  # standard errors by which the best choice must lead for no more futures
 
 
-def gains(
-    batch: OnlineBatch, episodes: np.ndarray, rng: np.random.Generator, *, samples: int = 32, tried: int = 3
-) -> np.ndarray:
+def gains(batch: OnlineBatch, episodes: np.ndarray, rng: np.random.Generator, look: Look) -> np.ndarray:
     """(n, C + 1) what each choice gains over refusal in the long run, in units of the instance; NaN if not possible.
 
-    Parameters
-    ----------
-    tried
-        Candidates that futures are played for, those highest by the row programs. The others gain what these programs
-        say, but no more than the least of those tried.
+    Tried are the candidates highest by the row programs. The others gain what these programs say, but no more than the
+    least of those tried.
     """
     net = batch.view.seen[episodes, :, _NET]
-    found, _ = sampled_gains(batch, episodes, rng, net.astype(np.float64), Look(samples, tried))
+    found, _ = sampled_gains(batch, episodes, rng, net.astype(np.float64), look)
     least = np.where(np.isnan(found[:, 1:]), np.inf, found[:, 1:]).min(axis=1, keepdims=True)
     rest = batch.view.mask[episodes] & np.isnan(found)
     return np.where(rest, np.minimum(net, least), found)

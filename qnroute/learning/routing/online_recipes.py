@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from qnroute.learning.routing import imitation, ppo
 from qnroute.learning.routing.online import FEATURES
-from qnroute.learning.routing.online_training import Held, OneByOne
+from qnroute.learning.routing.online_expert import Look
+from qnroute.learning.routing.online_training import LOOK, Held, OneByOne
 from qnroute.learning.routing.policy import RoutePolicy
 from qnroute.learning.routing.policy_files import load_policy
 from qnroute.learning.routing.recipe_files import load_as
@@ -27,8 +28,8 @@ class Streams(NamedTuple):
     learned: int = 400
     held: int = 100
     sequences: int = 2  # on each that is held apart
-    samples: int = 32  # futures of each choice
-    tried: int = 3  # candidates that futures are played for
+    samples: int = LOOK.samples  # futures of each choice
+    tried: int = LOOK.tried  # candidates that futures are played for
     heat: float = 0.03  # weight of the entropy beside the gains
     discount: float = 0.95  # from request to request
     seed: int = 2_000_000  # of the first stream
@@ -50,8 +51,8 @@ class OnlineRecipe(Courses):
         learned = StreamPool.of(mixed_stream, size=sizes.learned, seed=sizes.seed)
         apart = StreamPool.of(mixed_stream, size=sizes.held, seed=sizes.seed + sizes.learned)
         return OneByOne(
-            learned, Held.of(apart, sequences=sizes.sequences, seed=sizes.seed + sizes.learned), samples=sizes.samples,
-            tried=sizes.tried, heat=sizes.heat, discount=sizes.discount, seed=self.imitation.seed,
+            learned, Held.of(apart, sequences=sizes.sequences, seed=sizes.seed + sizes.learned),
+            look=Look(sizes.samples, sizes.tried), heat=sizes.heat, discount=sizes.discount, seed=self.imitation.seed,
             instances=self.ppo.instances, episodes=self.ppo.episodes,
         )  # fmt: skip
 

@@ -18,7 +18,7 @@ from qnroute.learning.routing.choices import drawn
 from qnroute.learning.routing.demand import Arrivals
 from qnroute.learning.routing.imitation import States
 from qnroute.learning.routing.online import FEATURES, Known, OnlineBatch
-from qnroute.learning.routing.online_expert import gains
+from qnroute.learning.routing.online_expert import Look, gains
 from qnroute.learning.routing.online_rules import Scoring, play
 from qnroute.learning.routing.policy import RoutePolicy, first_weights
 from qnroute.learning.routing.ppo import Experience
@@ -26,6 +26,9 @@ from qnroute.learning.routing.streams import StreamPool
 
 if TYPE_CHECKING:
     import torch
+
+
+LOOK = Look()
 
 
 class Held(NamedTuple):
@@ -55,7 +58,7 @@ class OneByOne:
     ----------
     learned, held
         Streams to play on, and sequences that choose among weights.
-    samples, tried
+    look
         Of the expert, see `gains`.
     heat
         Weight of the entropy beside the gains: gains over it are the log-odds of the policy that is best by both.
@@ -72,8 +75,7 @@ class OneByOne:
         learned: StreamPool,
         held: Held,
         *,
-        samples: int = 32,
-        tried: int = 3,
+        look: Look = LOOK,
         heat: float = 0.03,
         discount: float = 0.95,
         seed: int = 0,
@@ -81,7 +83,7 @@ class OneByOne:
         episodes: int = 16,
     ):
         self.begin = RoutePolicy(first_weights(np.random.default_rng(seed), len(FEATURES)), {}, FEATURES)
-        self._learned, self._held, self._samples, self._tried = learned, held, samples, tried
+        self._learned, self._held, self._look = learned, held, look
         self._heat, self._discount = heat, discount
         self._instances, self._episodes = min(instances, len(learned)), episodes
 
@@ -92,7 +94,7 @@ class OneByOne:
         batch = OnlineBatch(pool.known, len(pool))
         view = batch.start(every, every, pool.arrivals(every, rng))
         while len(here := np.flatnonzero(view.mask[:, 1:].any(axis=1))):
-            gain = gains(batch, here, rng, samples=self._samples, tried=self._tried)
+            gain = gains(batch, here, rng, self._look)
             gain = np.nan_to_num(gain).astype(np.float32)
             parts.append((view.seen[here], view.mask[here], gain))
             own = policy.scores(*parts[-1][:2]).argmax(axis=1)
